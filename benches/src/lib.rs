@@ -1,0 +1,1 @@
+//! What the criterion suites share. Owns nothing at run time; never part of a published crate.

@@ -1,0 +1,3 @@
+//! The `bolt` command.
+
+fn main() {}
