@@ -1,0 +1,4 @@
+//! The integration tests of bolt-sync on the real atomics; the models are in `tests/loom.rs`.
+#![cfg(not(bolt_loom))]
+
+mod slots;
