@@ -1,0 +1,176 @@
+//! `cargo xtask alone [crate]`: each library by itself, as somebody who adds just that one would meet it.
+//!
+//! Owns three proofs a library: it checks and passes its tests with no, default and all features; it builds for a
+//! bare-metal target where its manifest promises `no-std`; and a scratch project outside the workspace builds it from
+//! its packaged tarball and runs the examples of its README. Limits: one version of each dependency, the one Cargo
+//! picks today; features that build C need `make`.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::run::{Context, Outcome, Run, StageResult};
+use crate::tools;
+use crate::workspace::{self, Package};
+
+/// Cortex-M4: 32-bit, no operating system, no `std`.
+const BARE_METAL: &str = "thumbv7em-none-eabi";
+
+const DEADLINE: Duration = Duration::from_secs(15 * 60);
+
+/// `cargo xtask alone [crate]`.
+pub(crate) fn run(context: &Context, arguments: &[String]) -> StageResult {
+    let all = workspace::load(context)?;
+    let libraries =
+        workspace::select(all.clone(), arguments, |package| package.published && package.library)?;
+    let bare_metal = libraries.iter().any(|package| package.no_std) && {
+        let had = tools::target(context, BARE_METAL);
+        if let Err(reason) = &had {
+            context.skip(format!("no_std on {BARE_METAL}: {reason}"));
+        }
+        had.is_ok()
+    };
+    let mut failed = Vec::new();
+    let mut judge = |what: String, result: Result<(), String>| {
+        if let Err(reason) = result {
+            println!("{what}: {reason}");
+            failed.push(what);
+        }
+    };
+    for package in &libraries {
+        for features in feature_sets(package) {
+            let cargo = |word: &str| {
+                context.cargo().args([word, "--package", &package.name]).args(features).deadline(DEADLINE)
+            };
+            let shown = features.unwrap_or("default features");
+            // The check apart from the tests: development dependencies can lend a feature the library forgot.
+            judge(format!("{} check, {shown}", package.name), cargo("check").go());
+            judge(format!("{} test, {shown}", package.name), cargo("test").go());
+        }
+        if package.no_std && bare_metal {
+            let check = context
+                .cargo()
+                .args(["check", "--package", &package.name, "--no-default-features", "--target", BARE_METAL])
+                .env("CARGO_TARGET_DIR", context.flavour("targets"));
+            judge(format!("{} no_std", package.name), check.go());
+        }
+    }
+    judge("packaged tarballs".to_owned(), tarballs(context, &all, &libraries));
+    if failed.is_empty() { Ok(Outcome::Passed) } else { Err(format!("failed: {}", failed.join("; "))) }
+}
+
+/// None, default and all features, each once: a crate without features has a single set.
+fn feature_sets(package: &Package) -> Vec<Option<&'static str>> {
+    let default = package.features.iter().any(|feature| feature == "default");
+    let more = package.features.iter().any(|feature| feature != "default");
+    let mut sets = vec![None];
+    if default {
+        sets.push(Some("--no-default-features"));
+    }
+    if more && tools::has_c_and_make() {
+        sets.push(Some("--all-features"));
+    }
+    sets
+}
+
+/// Packages the libraries, unpacks the tarballs, and builds one scratch project a library against them.
+fn tarballs(context: &Context, all: &[Package], libraries: &[Package]) -> Result<(), String> {
+    let published: Vec<&Package> =
+        all.iter().filter(|package| package.published && package.library).collect();
+    let target = context.flavour("alone");
+    context
+        .cargo()
+        .args(["package", "--no-verify", "--allow-dirty", "--quiet"])
+        .args(published.iter().flat_map(|package| ["--package", package.name.as_str()]))
+        .env("CARGO_TARGET_DIR", &target)
+        .go()?;
+    let scratch = Scratch::new()?;
+    let crates = scratch.path.join("crates");
+    std::fs::create_dir_all(&crates).map_err(|error| format!("{}: {error}", crates.display()))?;
+    for package in &published {
+        let tarball = target.join("package").join(format!("{}-{}.crate", package.name, package.version));
+        Run::new("tar", &crates).arg("-xzf").arg(&tarball).quiet().go()?;
+    }
+    let mut members = Vec::new();
+    let mut patches = String::new();
+    for package in &published {
+        let folder = format!("{}-{}", package.name, package.version);
+        patches += &format!("{} = {{ path = \"crates/{folder}\" }}\n", package.name);
+    }
+    for package in libraries {
+        let user = scratch.path.join(format!("use-{}", package.name));
+        let identifier = package.name.replace('-', "_");
+        let readme = format!("../../crates/{}-{}/README.md", package.name, package.version);
+        let manifest = format!(
+            "[package]\nname = \"use-{0}\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n[dependencies]\n{0} = \"{1}\"\n",
+            package.name, package.version
+        );
+        let code = format!("#![doc = include_str!(\"{readme}\")]\npub use {identifier} as the_crate;\n");
+        write(&user.join("Cargo.toml"), &manifest)?;
+        write(&user.join("src").join("lib.rs"), &code)?;
+        members.push(format!("\"use-{}\"", package.name));
+    }
+    let root = format!(
+        "[workspace]\nresolver = \"3\"\nmembers = [{}]\nexclude = [\"crates\"]\n\n[patch.crates-io]\n{patches}",
+        members.join(", ")
+    );
+    write(&scratch.path.join("Cargo.toml"), &root)?;
+    let mut failed = Vec::new();
+    for package in libraries {
+        let user = format!("use-{}", package.name);
+        let cargo = |word: &str| {
+            let mut run = Run::new("cargo", &scratch.path).args([word, "--package", &user]);
+            run = run.env("CARGO_TARGET_DIR", &target).deadline(DEADLINE);
+            run
+        };
+        if let Err(reason) = cargo("build").go().and_then(|()| cargo("test").arg("--doc").go()) {
+            println!("{} from its tarball: {reason}", package.name);
+            failed.push(package.name.as_str());
+        }
+    }
+    if failed.is_empty() { Ok(()) } else { Err(format!("failed: {}", failed.join(", "))) }
+}
+
+fn write(path: &Path, text: &str) -> Result<(), String> {
+    let directory = path.parent().ok_or("a file has a directory")?;
+    std::fs::create_dir_all(directory)
+        .and_then(|()| std::fs::write(path, text))
+        .map_err(|error| format!("{}: {error}", path.display()))
+}
+
+/// A directory outside the workspace, removed on drop.
+struct Scratch {
+    path: PathBuf,
+}
+
+impl Scratch {
+    fn new() -> Result<Self, String> {
+        let path = std::env::temp_dir().join(format!("boltstack-alone-{}", std::process::id()));
+        if path.exists() {
+            std::fs::remove_dir_all(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+        }
+        std::fs::create_dir_all(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+        Ok(Self { path })
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.path);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_feature_set_is_tried_once() {
+        let with = |features: &[&str]| Package {
+            features: features.iter().map(|&feature| feature.to_owned()).collect(),
+            ..Package::default()
+        };
+        assert_eq!(feature_sets(&with(&[])), [None]);
+        assert!(feature_sets(&with(&["default", "std"])).contains(&Some("--no-default-features")));
+        assert!(!feature_sets(&with(&["serde"])).contains(&Some("--no-default-features")));
+    }
+}

@@ -1,0 +1,121 @@
+//! `cargo xtask ci [stage]...`: everything in smoke size, a line per stage with its seconds.
+//!
+//! Owns the order of the stages, what smoke size means for each, and the closing table. A failing stage never hides
+//! the next; the end names all that failed. `.ci/run` calls this and holds no logic. Limits: one stage at a time, since
+//! each of them uses every core already.
+
+use std::time::Instant;
+
+use crate::COMMANDS;
+use crate::run::{Context, Outcome, StageResult};
+
+/// The stages with the arguments that make them small. Cheap and telling ones first.
+const STAGES: &[(&str, &[&str])] = &[
+    ("test", &[]),
+    ("deny", &[]),
+    ("msrv", &[]),
+    ("targets", &[]),
+    ("alone", &[]),
+    ("loom", &[]),
+    ("miri", &[]),
+    ("asan", &[]),
+    ("fuzz", &["--seconds", "10"]),
+    ("bench", &["--smoke"]),
+    ("demo", &[]),
+];
+
+struct Row {
+    name: &'static str,
+    result: StageResult,
+    skips: Vec<String>,
+    seconds: f64,
+}
+
+/// `cargo xtask ci [stage]...`.
+pub(crate) fn run(context: &Context, arguments: &[String]) -> StageResult {
+    if let Some(unknown) = arguments.iter().find(|name| STAGES.iter().all(|(stage, _)| stage != name)) {
+        let names: Vec<&str> = STAGES.iter().map(|(name, _)| *name).collect();
+        return Err(format!("ci has no stage `{unknown}`; there are {}", names.join(", ")));
+    }
+    let mut rows = Vec::new();
+    for (name, smoke) in STAGES {
+        if !arguments.is_empty() && !arguments.iter().any(|argument| argument == name) {
+            continue;
+        }
+        let command =
+            COMMANDS.iter().find(|command| command.name == *name).ok_or("each stage is a command")?;
+        let words: Vec<String> = smoke.iter().map(|&word| word.to_owned()).collect();
+        println!("\n==> {name} {}", smoke.join(" "));
+        let started = Instant::now();
+        let result = (command.run)(context, &words);
+        let row = Row { name, result, skips: context.take_skips(), seconds: started.elapsed().as_secs_f64() };
+        println!("<== {}", line(&row));
+        rows.push(row);
+    }
+    println!("\n{}", table(&rows));
+    let failed: Vec<&str> = rows.iter().filter(|row| row.result.is_err()).map(|row| row.name).collect();
+    if failed.is_empty() { Ok(Outcome::Passed) } else { Err(format!("failed: {}", failed.join(", "))) }
+}
+
+fn line(row: &Row) -> String {
+    let Row { name, seconds, .. } = row;
+    match &row.result {
+        Ok(Outcome::Passed) => format!("{name:8} {seconds:7.1} s  passed"),
+        Ok(Outcome::Skipped(reason)) => format!("{name:8} {seconds:7.1} s  SKIPPED: {reason}"),
+        Err(reason) => format!("{name:8} {seconds:7.1} s  FAILED: {reason}"),
+    }
+}
+
+/// A line per stage and per thing left out; the last line stands alone in the form that readers of logs know.
+fn table(rows: &[Row]) -> String {
+    let mut text = String::new();
+    for row in rows {
+        text += &line(row);
+        text.push('\n');
+        for skip in &row.skips {
+            text += &format!("         left out: {skip}\n");
+        }
+    }
+    let count = |wanted: fn(&StageResult) -> bool| rows.iter().filter(|row| wanted(&row.result)).count();
+    let passed = count(|result| matches!(result, Ok(Outcome::Passed)));
+    let skipped = count(|result| matches!(result, Ok(Outcome::Skipped(_))));
+    let failed = count(Result::is_err);
+    let seconds: f64 = rows.iter().map(|row| row.seconds).sum();
+    text += &format!("{seconds:.0} s in all\n\n{passed} passed, {failed} failed");
+    if skipped > 0 {
+        text += &format!(", {skipped} skipped");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_closing_line_counts_and_stands_alone() {
+        let row = |name, result, skips: &[&str]| {
+            let skips = skips.iter().map(|&skip| skip.to_owned()).collect();
+            Row { name, result, skips, seconds: 1.25 }
+        };
+        let rows = [
+            row("test", Ok(Outcome::Passed), &["the jemalloc features"]),
+            row("loom", Err("a model".to_owned()), &[]),
+            row("miri", Ok(Outcome::Skipped("no nightly".to_owned())), &[]),
+        ];
+        let text = table(&rows);
+        assert_eq!(text.lines().last(), Some("1 passed, 1 failed, 1 skipped"));
+        assert!(
+            text.contains("FAILED: a model") && text.contains("left out: the jemalloc features"),
+            "{text}"
+        );
+        assert_eq!(table(&rows[..1]).lines().last(), Some("1 passed, 0 failed"));
+    }
+
+    #[test]
+    fn every_stage_is_a_command() {
+        for (stage, _) in STAGES {
+            assert!(COMMANDS.iter().any(|command| command.name == *stage), "{stage}");
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! `cargo xtask miri` and `asan`: the tests of every crate with unsafe code, under a judge.
+//!
+//! Owns the flags of both: miri with strict provenance, AddressSanitizer with leak detection. Each has a target
+//! directory of its own. Limits: both need the nightly compiler; miri cannot run C, so only default features, and no
+//! documentation tests; tests shorten themselves under `cfg(miri)`.
+
+use std::time::Duration;
+
+use crate::run::{Context, Outcome, StageResult, with_flags};
+use crate::{tidy, tools, workspace};
+
+const DEADLINE: Duration = Duration::from_secs(30 * 60);
+
+/// `cargo xtask miri [crate]`.
+pub(crate) fn miri(context: &Context, arguments: &[String]) -> StageResult {
+    if let Err(reason) = tools::toolchain(context, tools::NIGHTLY, &["miri", "rust-src"]) {
+        return Ok(Outcome::Skipped(reason));
+    }
+    let packages = judged(context, arguments)?;
+    context
+        .cargo_on(Some(tools::NIGHTLY))
+        .args(["miri", "test", "--lib", "--tests", "--no-fail-fast"])
+        .args(packages)
+        .env("CARGO_TARGET_DIR", context.flavour("miri"))
+        // Isolation off: property tests look at the clock and the environment.
+        .env("MIRIFLAGS", with_flags("MIRIFLAGS", "-Zmiri-strict-provenance -Zmiri-disable-isolation"))
+        .env_default("PROPTEST_CASES", "4")
+        .deadline(DEADLINE)
+        .go()?;
+    Ok(Outcome::Passed)
+}
+
+/// `cargo xtask asan [crate]`.
+pub(crate) fn asan(context: &Context, arguments: &[String]) -> StageResult {
+    if let Err(reason) = tools::toolchain(context, tools::NIGHTLY, &[]) {
+        return Ok(Outcome::Skipped(reason));
+    }
+    let host = tools::host(context)?;
+    if !(host.contains("linux") || host.contains("apple")) {
+        return Ok(Outcome::Skipped(format!("AddressSanitizer is not built for {host}")));
+    }
+    let packages = judged(context, arguments)?;
+    context
+        .cargo_on(Some(tools::NIGHTLY))
+        // A target named aloud keeps the sanitizer out of build scripts and procedural macros.
+        .args(["test", "--lib", "--tests", "--no-fail-fast", "--target", &host])
+        .args(packages)
+        .env("CARGO_TARGET_DIR", context.flavour("asan"))
+        .env("RUSTFLAGS", with_flags("RUSTFLAGS", "-Zsanitizer=address"))
+        .env_default("ASAN_OPTIONS", "detect_leaks=1:detect_stack_use_after_return=1")
+        .deadline(DEADLINE)
+        .go()?;
+    Ok(Outcome::Passed)
+}
+
+fn judged(context: &Context, arguments: &[String]) -> Result<Vec<String>, String> {
+    let packages = workspace::select(workspace::load(context)?, arguments, tidy::wants_a_judge)?;
+    if packages.is_empty() {
+        return Err(
+            "no crate lists unsafe files or has loom models: was the manifest key renamed?".to_owned()
+        );
+    }
+    Ok(packages.into_iter().flat_map(|package| ["--package".to_owned(), package.name]).collect())
+}
