@@ -1,1 +1,42 @@
 #![doc = include_str!("../README.md")]
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+#[cfg(feature = "std")]
+extern crate std;
+
+mod encode;
+mod error;
+mod from_value;
+mod index;
+mod marker;
+mod record;
+mod structure;
+mod types;
+mod value;
+mod value_ref;
+mod version;
+mod walk;
+
+pub use encode::{Bytes, CountBytes, Dialect, Encode, Encoder, Output, Params};
+pub use error::{DecodeError, DecodeReason, EncodeError};
+pub use from_value::FromValue;
+pub use index::{IndexedList, IndexedMap};
+pub use marker::Kind;
+pub use record::{Fields, OwnedRecord, RecordBatch, RecordDecoder, RecordRef};
+pub use structure::{
+    DateTimeZonedRef, NodeRef, PathRef, PathStep, PathSteps, RelationshipRef, StructRef,
+    UnboundRelationshipRef, UnsupportedRef, VectorRef, tag,
+};
+pub use types::{
+    Date, DateTime, DateTimeForm, Duration, ElementType, InvalidUuid, LocalDateTime, LocalTime, Point2D,
+    Point3D, Time, Uuid,
+};
+pub use value::{
+    DateTimeZoned, Map, Node, Path, Relationship, Structure, UnboundRelationship, Unsupported,
+    VALUE_DEPTH_MAX, Value, Vector,
+};
+pub use value_ref::{EntryIter, ListIter, ListRef, MapIter, MapRef, RawIter, RawRef, TypedIter, ValueRef};
+pub use version::*;
+pub use walk::{DEPTH_MAX_DEFAULT, Walker};
