@@ -56,6 +56,13 @@ impl Output for Vec<u8> {
     }
 }
 
+impl Output for bolt_buf::BoltBuf {
+    #[inline]
+    fn write(&mut self, bytes: &[u8]) -> Result<(), EncodeError> {
+        self.append(bytes).map_err(EncodeError::Full)
+    }
+}
+
 impl<O: Output + ?Sized> Output for &mut O {
     #[inline]
     fn write(&mut self, bytes: &[u8]) -> Result<(), EncodeError> {

@@ -4,6 +4,8 @@
 
 use core::fmt;
 
+use bolt_buf::CapacityError;
+
 use crate::version::Version;
 
 /// Why a message, or one value in it, could not be read.
@@ -167,12 +169,7 @@ impl core::error::Error for DecodeError {}
 #[non_exhaustive]
 pub enum EncodeError {
     /// The buffer has reached its hard limit.
-    Full {
-        /// Bytes that should have been written.
-        requested: usize,
-        /// Bytes that would still have fitted.
-        available: usize,
-    },
+    Full(CapacityError),
     /// The protocol version in use cannot carry this.
     Unsupported {
         /// What cannot be carried.
@@ -223,9 +220,7 @@ pub enum EncodeError {
 impl fmt::Display for EncodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
-            Self::Full { requested, available } => {
-                write!(f, "the buffer is at its limit: {requested} bytes to write, room for {available}")
-            }
+            Self::Full(full) => full.fmt(f),
             Self::Unsupported { what, since } => {
                 write!(f, "{what} needs Bolt {}.{} or later", since.major, since.minor)
             }
@@ -249,3 +244,9 @@ impl fmt::Display for EncodeError {
 }
 
 impl core::error::Error for EncodeError {}
+
+impl From<CapacityError> for EncodeError {
+    fn from(full: CapacityError) -> Self {
+        Self::Full(full)
+    }
+}
