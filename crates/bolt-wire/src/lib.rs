@@ -17,6 +17,7 @@ mod types;
 mod value;
 mod value_ref;
 mod version;
+mod view;
 mod walk;
 
 pub use encode::{Bytes, CountBytes, Dialect, Encode, Encoder, Output, Params};
@@ -39,4 +40,5 @@ pub use value::{
 };
 pub use value_ref::{EntryIter, ListIter, ListRef, MapIter, MapRef, RawIter, RawRef, TypedIter, ValueRef};
 pub use version::*;
+pub use view::SHOW_DEPTH_MAX;
 pub use walk::{DEPTH_MAX_DEFAULT, Walker};

@@ -307,7 +307,7 @@ pub(crate) fn read_point_3d(raw: RawRef<'_>) -> Result<Point3D, DecodeError> {
 /// they are asked for.
 #[derive(Clone, Copy)]
 pub struct NodeRef<'a> {
-    raw: RawRef<'a>,
+    pub(crate) raw: RawRef<'a>,
     labels_at: u32,
     properties_at: u32,
     fields: u8,
@@ -412,7 +412,7 @@ fn check_strings(list: ListRef<'_>) -> Result<(), DecodeError> {
 /// A relationship: `Copy`, borrows the message.
 #[derive(Clone, Copy)]
 pub struct RelationshipRef<'a> {
-    raw: RawRef<'a>,
+    pub(crate) raw: RawRef<'a>,
     id: i64,
     start_id: i64,
     end_id: i64,
@@ -515,7 +515,7 @@ impl<'a> RelationshipRef<'a> {
 /// A relationship as paths hold it, its end points following from the path: `Copy`, borrows the message.
 #[derive(Clone, Copy)]
 pub struct UnboundRelationshipRef<'a> {
-    raw: RawRef<'a>,
+    pub(crate) raw: RawRef<'a>,
     id: i64,
     type_at: u32,
     properties_at: u32,
@@ -589,7 +589,7 @@ impl<'a> UnboundRelationshipRef<'a> {
 /// Reading one proves that the walk stays inside the two lists, so that iterating never fails for that.
 #[derive(Clone, Copy)]
 pub struct PathRef<'a> {
-    raw: RawRef<'a>,
+    pub(crate) raw: RawRef<'a>,
     relationships_at: u32,
     indices_at: u32,
 }

@@ -259,7 +259,7 @@ vector_from! { i8 I8 i16 I16 i32 I32 i64 I64 f32 F32 f64 F64 }
 impl Vector {
     /// The vector as a borrowed one, to read its elements.
     #[must_use]
-    pub fn as_ref(&self) -> crate::VectorRef<'_> {
+    pub fn view(&self) -> crate::VectorRef<'_> {
         crate::VectorRef { element_type: self.element_type, data: &self.data }
     }
 }
@@ -658,7 +658,7 @@ impl Value {
             Self::Point3D(v) => e.point_3d(*v),
             Self::Vector(v) => e.vector(v.element_type, &v.data),
             Self::Uuid(v) => e.uuid(*v),
-            Self::Unsupported(v) => v.encode(e),
+            Self::Unsupported(v) => v.view().encode(e),
             Self::Structure(v) => {
                 let fields = u8::try_from(v.fields.len()).unwrap_or(u8::MAX);
                 e.struct_header(fields, v.tag)?;
@@ -762,19 +762,15 @@ impl Encode for Vector {
     }
 }
 
-/// A server sends it from Bolt 6.0 on; a client has no use for it.
-impl Encode for Unsupported {
-    fn encode<O: Output>(&self, e: &mut Encoder<'_, O>) -> Result<(), EncodeError> {
-        if !e.dialect().vector {
-            return Err(EncodeError::NotSendable { what: "an unsupported value" });
-        }
-        e.struct_header(4, tag::UNSUPPORTED)?;
-        e.str(&self.name)?;
-        e.int(self.minimum_major)?;
-        e.int(self.minimum_minor)?;
-        match &self.message {
-            Some(message) => [("message", message)].encode_params(e),
-            None => e.map_header(0),
+impl Unsupported {
+    /// The stand-in as a borrowed one.
+    #[must_use]
+    pub fn view(&self) -> crate::UnsupportedRef<'_> {
+        crate::UnsupportedRef {
+            name: &self.name,
+            minimum_major: self.minimum_major,
+            minimum_minor: self.minimum_minor,
+            message: self.message.as_deref(),
         }
     }
 }
