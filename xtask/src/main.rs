@@ -13,8 +13,10 @@ mod ci;
 mod deny;
 mod fuzz;
 mod loom;
+mod probe;
 mod run;
 mod sanitize;
+mod servers;
 mod source;
 mod targets;
 mod test;
@@ -56,6 +58,12 @@ pub(crate) const COMMANDS: &[Command] = &[
     command("targets", "", "type-check for Windows, 32-bit x86 and aarch64", targets::run),
     command("msrv", "", "type-check with the oldest supported compiler", targets::msrv),
     command("deny", "", "licences of every dependency (cargo-deny too, where installed)", deny::run),
+    command(
+        "servers",
+        "start|check|fetch|list",
+        "real Bolt servers on loopback, for tests by hand",
+        servers::run,
+    ),
     command("demo", "", "the newcomer's first command, timed", bench::demo),
     command("ci", "[stage]...", "all of the above in smoke size, a line per stage with its seconds", ci::run),
 ];
