@@ -228,6 +228,15 @@ impl<'o, O: Output> Encoder<'o, O> {
         self.out.write(text.as_bytes())
     }
 
+    /// The header of a string; `len` bytes of UTF-8 must follow by [`raw`](Self::raw).
+    ///
+    /// # Errors
+    /// [`EncodeError::TooLong`] from 2³¹ bytes on, [`EncodeError::Full`].
+    #[inline]
+    pub fn str_header(&mut self, len: usize) -> Result<(), EncodeError> {
+        self.sized_header(len, Some(marker::STRING0), marker::STRING8)
+    }
+
     /// The header of a list; `len` values must follow.
     ///
     /// # Errors

@@ -6,12 +6,19 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
+mod auth;
+pub mod chunk;
 mod encode;
+mod entries;
 mod error;
 mod from_value;
+pub mod handshake;
 mod index;
+mod limits;
 mod marker;
 mod record;
+pub mod request;
+pub mod response;
 mod structure;
 mod types;
 mod value;
@@ -20,10 +27,13 @@ mod version;
 mod view;
 mod walk;
 
+pub use auth::{Auth, AuthRef};
 pub use encode::{Bytes, CountBytes, Dialect, Encode, Encoder, Output, Params};
+pub use entries::{Entries, EntrySink, encode_map};
 pub use error::{DecodeError, DecodeReason, EncodeError};
 pub use from_value::FromValue;
 pub use index::{IndexedList, IndexedMap};
+pub use limits::Limits;
 pub use marker::Kind;
 pub use record::{Fields, OwnedRecord, RecordBatch, RecordDecoder, RecordRef};
 pub use structure::{
@@ -39,6 +49,6 @@ pub use value::{
     VALUE_DEPTH_MAX, Value, Vector,
 };
 pub use value_ref::{EntryIter, ListIter, ListRef, MapIter, MapRef, RawIter, RawRef, TypedIter, ValueRef};
-pub use version::*;
+pub use version::{Features, FilterNames, RouteShape, Version};
 pub use view::SHOW_DEPTH_MAX;
 pub use walk::{DEPTH_MAX_DEFAULT, Walker};
