@@ -5,7 +5,7 @@
 //! the configured maximum.
 //!
 //! Cost of moving bytes: an early compaction moves at most an eighth of what was consumed since the last one, one that is
-//! needed for room at most three times that, and growth copies what is unread, once per doubling. At the hard maximum, where
+//! needed for room at most as much as that, and growth copies what is unread, once per doubling. At the hard maximum, where
 //! growth is no way out, each fill may move all that is unread.
 
 use core::fmt;
@@ -19,8 +19,12 @@ use crate::policy::{Cycle, Decision, GrowthPolicy};
 /// An early compaction must free this many times the bytes it moves.
 const CHEAP_MOVE_RATIO: usize = 8;
 
-/// A compaction for want of room must free this part of the capacity; otherwise the buffer grows.
-const WORTHWHILE_PART: usize = 4;
+/// A compaction for want of room must free this part of the capacity, otherwise the buffer grows. With a half, it never moves
+/// more than was consumed; a quarter moved twice as much and was 3 % slower on frames of 32 to 96 KiB.
+const WORTHWHILE_PART: usize = 2;
+
+/// A fill asks for at most this part of the floor, so that a tiny floor is not outgrown by the first read.
+const FILL_ROOM_PART: usize = 4;
 
 /// An adaptive I/O buffer with one owner.
 ///
@@ -114,7 +118,7 @@ impl BoltBuf {
             spare: None,
             config,
             policy: GrowthPolicy::new(config.growth, config.min_capacity_bytes, config.load_capacity_bytes),
-            fill_room_bytes: config.min_fill_bytes.min(config.min_capacity_bytes / WORTHWHILE_PART).max(1),
+            fill_room_bytes: config.min_fill_bytes.min(config.min_capacity_bytes / FILL_ROOM_PART).max(1),
             cycle_bytes: 0,
             target_bytes: 0,
             counters: Counters::default(),
@@ -446,7 +450,8 @@ impl BoltBuf {
         if self.cycle_bytes == 0 {
             return;
         }
-        let capacity_bytes = self.store.capacity().max(self.target_bytes);
+        // A buffer that has released its memory stands at its floor.
+        let capacity_bytes = self.store.capacity().max(self.target_bytes).max(self.config.min_capacity_bytes);
         let bytes = core::mem::take(&mut self.cycle_bytes);
         if let Decision::Grow { to_bytes } =
             self.policy.observe(Cycle::Active, bytes, capacity_bytes, self.store.len() == 0)
@@ -480,7 +485,7 @@ impl BoltBuf {
         }
         let capacity = self.store.capacity();
         if self.store.tail_len() < self.fill_room_bytes {
-            let is_worthwhile = capacity > 0 && self.store.consumed() >= capacity / WORTHWHILE_PART;
+            let is_worthwhile = self.store.consumed() >= (capacity / WORTHWHILE_PART).max(1);
             let grown_bytes = self.grown(self.len().saturating_add(self.fill_room_bytes));
             let has_grown = !is_worthwhile && grown_bytes > capacity && self.relocate(grown_bytes);
             if !has_grown && self.store.consumed() > 0 && !self.compact_in_place() {

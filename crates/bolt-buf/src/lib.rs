@@ -12,6 +12,8 @@ mod error;
 mod frame;
 #[cfg(feature = "std")]
 mod io;
+#[cfg(feature = "model")]
+pub mod model;
 mod policy;
 
 pub use buf::{BoltBuf, BufStats};
