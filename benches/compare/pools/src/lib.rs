@@ -1,0 +1,1 @@
+//! What the comparisons share. Owns nothing at run time; never published.
