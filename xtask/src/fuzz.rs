@@ -67,12 +67,19 @@ pub(crate) fn run(context: &Context, arguments: &[String]) -> StageResult {
             .arg(format!("-max_len={INPUT_BYTES_MAX}"))
             .arg(format!("-artifact_prefix={}/", artifacts.display()))
             // One input that takes 10 s or 1 GiB is a finding too: nothing from outside may cost that much.
-            .args(["-timeout=10", "-rss_limit_mb=1024", "-print_final_stats=1", "-verbosity=0"])
+            .args(["-timeout=10", "-rss_limit_mb=1024", "-print_final_stats=1"])
             .arg(corpus)
             .deadline(Duration::from_secs(seconds + 120));
-        if let Err(reason) = fuzzer.go() {
-            println!("{name}: {reason}\n{name}: the input is in {}", artifacts.display());
-            failed.push(name.as_str());
+        let log = directory.join(format!("{name}.log"));
+        let result = fuzzer.go_into(&log);
+        let text =
+            std::fs::read(&log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
+        match result {
+            Ok(()) => println!("{name}: {}", summary(&text)),
+            Err(reason) => {
+                println!("{text}\n{name}: {reason}\n{name}: the input is in {}", artifacts.display());
+                failed.push(name.as_str());
+            }
         }
     }
     if failed.is_empty() { Ok(Outcome::Passed) } else { Err(format!("findings in {}", failed.join(", "))) }
@@ -95,6 +102,25 @@ fn parse(arguments: &[String]) -> Result<(Option<String>, u64), String> {
     Ok((target, seconds))
 }
 
+/// What a run without findings did, from libFuzzer's closing figures.
+fn summary(log: &str) -> String {
+    let figure = |name: &str| {
+        let line = log.lines().find_map(|line| line.strip_prefix(&format!("stat::{name}:")));
+        line.map_or("?", str::trim).to_owned()
+    };
+    let covered = log
+        .lines()
+        .rev()
+        .find_map(|line| line.split_once(" cov: "))
+        .map_or("?", |(_, rest)| rest.split_whitespace().next().unwrap_or("?"));
+    format!(
+        "{} inputs, {} a second, {covered} edges, {} MiB",
+        figure("number_of_executed_units"),
+        figure("average_exec_per_sec"),
+        figure("peak_rss_mb")
+    )
+}
+
 /// The binaries of `fuzz/Cargo.toml`.
 fn targets(context: &Context) -> Result<Vec<String>, String> {
     let command = context
@@ -115,6 +141,14 @@ fn made(directory: PathBuf) -> Result<PathBuf, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_closing_figures_are_read() {
+        let log = "#2 INITED cov: 9 ft: 9\n#512 NEW    cov: 23 ft: 40 corp: 3\nDone\n\
+                   stat::number_of_executed_units: 512\nstat::average_exec_per_sec:     85\nstat::peak_rss_mb: 40\n";
+        assert_eq!(summary(log), "512 inputs, 85 a second, 23 edges, 40 MiB");
+        assert_eq!(summary(""), "? inputs, ? a second, ? edges, ? MiB");
+    }
 
     #[test]
     fn arguments_are_taken_in_any_order() {

@@ -6,6 +6,7 @@
 
 use std::cell::RefCell;
 use std::ffi::{OsStr, OsString};
+use std::fs::File;
 use std::io::{IsTerminal, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -159,6 +160,14 @@ impl Run {
         let child = self.spawn()?;
         let status = wait(child, self.deadline, &line)?;
         if status.success() { Ok(()) } else { Err(format!("`{line}` ended with {status}")) }
+    }
+
+    /// Like [`Run::go`], with everything it prints sent to a file instead.
+    pub(crate) fn go_into(mut self, log: &Path) -> Result<(), String> {
+        let said = |error: std::io::Error| format!("{}: {error}", log.display());
+        let output = File::create(log).map_err(said)?;
+        self.command.stderr(output.try_clone().map_err(said)?).stdout(output);
+        self.go()
     }
 
     /// Runs it and hands back what it printed on standard output; standard error passes through.

@@ -12,9 +12,10 @@ use crate::source::{code_of, lines_with};
 use crate::workspace::{self, Kind, Package};
 
 /// The picture in `docs/ARCHITECTURE.md`, lowest layer first. A normal or build dependency between members must point
-/// to a strictly lower layer.
+/// to a strictly lower layer. The ground has two steps: atomics are named in bolt-sync, and bolt-alloc counts with them.
 const LAYERS: &[&[&str]] = &[
-    &["bolt-sync", "bolt-alloc"],
+    &["bolt-sync"],
+    &["bolt-alloc"],
     &["bolt-buf", "bolt-arena"],
     &["bolt-wire"],
     &["bolt-client", "bolt-server"],
@@ -23,6 +24,9 @@ const LAYERS: &[&[&str]] = &[
 
 /// Members that may use anything and that nothing may use.
 const UNLAYERED: &[&str] = &["boltstack-benches", "boltstack-docs", "boltstack-interop", "xtask"];
+
+/// Layers below this one are the ground: anybody's tests may stand on it.
+const GROUND_LAYERS: usize = 2;
 
 /// Development dependencies that do not point down, each with its reason.
 const TEST_EDGES: &[(&str, &str)] = &[
@@ -38,12 +42,11 @@ const TEST_TOOLS: &[&str] = &["criterion", "proptest", "tempfile", "trybuild", "
 /// Crates in which the compiler itself forbids unsafe code, whatever their manifest lists.
 const FORBID_UNSAFE: &[&str] = &["bolt-wire", "bolt-client", "bolt-server", "bolt-cli"];
 
-/// Crates that may name the atomics of core and std. bolt-sync is where they come from; bolt-alloc's counters live
-/// inside the global allocator, which loom's own atomics would call again.
-const NAMES_ATOMICS: &[&str] = &["bolt-sync", "bolt-alloc"];
+/// The crate that names the atomics of core and std, for all others.
+const NAMES_ATOMICS: &str = "bolt-sync";
 
-/// The line that marks a file in which unsafe code may stand.
-const UNSAFE_MARK: &str = concat!("//! unsafe: ", "allowed here");
+/// The words in its `//!` header that mark a file in which unsafe code may stand.
+const UNSAFE_MARK: &str = concat!("unsafe: ", "allowed here");
 
 /// A file longer than this is worth a thought; it is noted, not refused.
 const LONG_FILE_LINES: usize = 900;
@@ -161,7 +164,9 @@ fn layering(packages: &[Package]) -> Vec<Finding> {
                 continue;
             }
             let allowed = match (own, layer(name)) {
-                (Some(_), Some(0)) if development => true,
+                (Some(_), Some(ground)) if development && ground < GROUND_LAYERS => true,
+                // A crate's tests may ask for one more of its own features.
+                _ if development && package.name == name => true,
                 (Some(own), Some(other)) if other < own => true,
                 _ => development && TEST_EDGES.contains(&(package.name.as_str(), name)),
             };
@@ -246,7 +251,7 @@ fn unsafe_in_its_files(package: &Package, inside: &str, path: &str, text: &str) 
         return None;
     }
     let listed = package.unsafe_files.iter().any(|file| file == inside);
-    let marked = text.lines().any(|line| line.trim_end() == UNSAFE_MARK);
+    let marked = text.lines().any(|line| line.starts_with("//!") && line.trim_end().ends_with(UNSAFE_MARK));
     let lines = lines_with(&code_of(text), "unsafe");
     match (listed, marked, lines.first()) {
         (false, _, Some(line)) => Some(finding(
@@ -255,7 +260,7 @@ fn unsafe_in_its_files(package: &Package, inside: &str, path: &str, text: &str) 
         )),
         (false, true, None) => Some(finding(path, "carries the unsafe mark but is not listed in Cargo.toml")),
         (true, false, _) => {
-            Some(finding(path, format!("is listed for unsafe code and lacks the line `{UNSAFE_MARK}`")))
+            Some(finding(path, format!("is listed for unsafe code and lacks `//! {UNSAFE_MARK}`")))
         }
         (true, true, None) => {
             Some(finding(path, "is listed for unsafe code and has none: take it off the list"))
@@ -266,7 +271,7 @@ fn unsafe_in_its_files(package: &Package, inside: &str, path: &str, text: &str) 
 
 /// Atomics are named through `bolt_sync`. Tests may count with one that loom need not know about.
 fn atomics(package: &Package, inside: &str, path: &str, text: &str) -> Option<Finding> {
-    if !package.published || NAMES_ATOMICS.contains(&package.name.as_str()) || !inside.starts_with("src/") {
+    if !package.published || package.name == NAMES_ATOMICS || !inside.starts_with("src/") {
         return None;
     }
     let code = code_of(text);
@@ -491,6 +496,7 @@ mod tests {
         let down = [("bolt-buf", Kind::Normal), ("bolt-arena", Kind::Normal), ("bolt-sync", Kind::Normal)];
         assert_eq!(findings_of("bolt-wire", &down), [""; 0]);
         assert_eq!(findings_of("bolt-sync", &[("bolt-alloc", Kind::Development)]), [""; 0]);
+        assert_eq!(findings_of("bolt-alloc", &[("bolt-sync", Kind::Normal)]), [""; 0]);
         assert_eq!(findings_of("bolt-client", &[("bolt-server", Kind::Development)]), [""; 0]);
         assert_eq!(findings_of("xtask", &[("bolt-cli", Kind::Normal)]), [""; 0]);
     }
@@ -528,7 +534,7 @@ mod tests {
     fn unsafe_stands_in_listed_and_marked_files_only() {
         let mut package = package("bolt-buf", &[]);
         package.unsafe_files = vec!["src/raw.rs".into()];
-        let marked = format!("//! Raw.\n{UNSAFE_MARK}\nunsafe fn f() {{}}\n");
+        let marked = format!("//! Raw. {UNSAFE_MARK}\nunsafe fn f() {{}}\n");
         let check = |inside: &str, text: &str| unsafe_in_its_files(&package, inside, inside, text);
         assert_eq!(check("src/raw.rs", &marked), None);
         assert_eq!(check("src/lib.rs", "//! No unsafe here.\nfn f() { \"unsafe\"; }"), None);
@@ -537,8 +543,8 @@ mod tests {
         assert!(check("tests/it/main.rs", "unsafe {}").is_some(), "tests count too");
         assert_eq!(check("tests/loom.rs", "unsafe {}"), None);
         assert!(check("src/raw.rs", "//! x\nunsafe fn f() {}").is_some(), "the mark is missing");
-        assert!(check("src/raw.rs", &format!("{UNSAFE_MARK}\nfn f() {{}}")).is_some(), "listed in vain");
-        assert!(check("src/lib.rs", &format!("{UNSAFE_MARK}\nfn f() {{}}")).is_some(), "marked in vain");
+        assert!(check("src/raw.rs", &format!("//! {UNSAFE_MARK}\nfn f() {{}}")).is_some(), "listed in vain");
+        assert!(check("src/lib.rs", &format!("//! {UNSAFE_MARK}\nfn f() {{}}")).is_some(), "marked in vain");
     }
 
     #[test]
