@@ -11,6 +11,7 @@ pub mod chunk;
 mod encode;
 mod entries;
 mod error;
+mod failure;
 mod from_value;
 pub mod handshake;
 mod index;
@@ -19,7 +20,10 @@ mod marker;
 mod record;
 pub mod request;
 pub mod response;
+pub mod route;
+pub mod state;
 mod structure;
+pub mod summary;
 mod types;
 mod value;
 mod value_ref;
@@ -31,6 +35,7 @@ pub use auth::{Auth, AuthRef};
 pub use encode::{Bytes, CountBytes, Dialect, Encode, Encoder, Output, Params};
 pub use entries::{Entries, EntrySink, encode_map};
 pub use error::{DecodeError, DecodeReason, EncodeError};
+pub use failure::{Classification, FailureCause, ServerFailure};
 pub use from_value::FromValue;
 pub use index::{IndexedList, IndexedMap};
 pub use limits::Limits;
@@ -40,6 +45,7 @@ pub use structure::{
     DateTimeZonedRef, NodeRef, PathRef, PathStep, PathSteps, RelationshipRef, StructRef,
     UnboundRelationshipRef, UnsupportedRef, VectorRef, tag,
 };
+pub use summary::Summary;
 pub use types::{
     Date, DateTime, DateTimeForm, Duration, ElementType, InvalidUuid, LocalDateTime, LocalTime, Point2D,
     Point3D, Time, Uuid,
