@@ -116,6 +116,13 @@ pub struct Peer {
     pub user: String,
 }
 
+impl Peer {
+    /// A peer of which no more is known than where it is and what it speaks.
+    pub fn new(connection_id: String, address: std::net::SocketAddr, version: Version) -> Self {
+        Peer { connection_id, address, version, user_agent: String::new(), user: String::new() }
+    }
+}
+
 /// What a client asked of a transaction, explicit or auto-commit.
 #[derive(Clone, Copy)]
 #[non_exhaustive]

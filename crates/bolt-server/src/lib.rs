@@ -1,14 +1,17 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
-#![allow(dead_code)] // The listener that uses all this is a commit away.
 
+mod answer;
 mod backend;
 mod config;
+mod connection;
+mod conversation;
 mod credentials;
 mod failure;
 pub mod generated;
 mod inbox;
 mod machine;
+mod server;
 mod sink;
 
 pub use backend::{
@@ -21,4 +24,5 @@ pub use config::{ConfigError, ServerConfig};
 pub use credentials::{Credentials, constant_time_eq};
 pub use failure::{CAUSES_MAX, Failure};
 pub use inbox::{Interrupt, StopReason};
+pub use server::{REFUSALS_MAX, RunningServer, Server, ServerHandle};
 pub use sink::{RecordEncoder, RecordSink};

@@ -4,6 +4,8 @@
 //! servers for what they allow more (COMMIT and ROLLBACK with results open) and the specification for what they
 //! refuse without need (a FAILED connection ignores every request, BEGIN too).
 
+use bolt_wire::request::RequestTag;
+
 /// Where a connection stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum State {
@@ -23,24 +25,6 @@ pub(crate) enum State {
     Failed,
 }
 
-/// The requests, apart from what they carry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    Hello,
-    Logon,
-    Logoff,
-    Goodbye,
-    Reset,
-    Run,
-    Begin,
-    Commit,
-    Rollback,
-    Pull,
-    Discard,
-    Telemetry,
-    Route,
-}
-
 /// What to do with a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
@@ -56,10 +40,10 @@ pub(crate) enum Verdict {
 
 impl State {
     /// What a connection in this state does with a request.
-    pub(crate) fn verdict(self, kind: Kind) -> Verdict {
-        use Kind as K;
+    pub(crate) fn verdict(self, tag: RequestTag) -> Verdict {
+        use RequestTag as K;
         use State as S;
-        match (self, kind) {
+        match (self, tag) {
             (_, K::Goodbye) => Verdict::Serve,
             (S::Negotiation, K::Hello) | (S::Authentication, K::Logon) => Verdict::Serve,
             (S::Negotiation | S::Authentication, _) => Verdict::Violation,
@@ -88,27 +72,6 @@ impl State {
     }
 }
 
-impl Kind {
-    /// The request's name in messages to people.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Kind::Hello => "HELLO",
-            Kind::Logon => "LOGON",
-            Kind::Logoff => "LOGOFF",
-            Kind::Goodbye => "GOODBYE",
-            Kind::Reset => "RESET",
-            Kind::Run => "RUN",
-            Kind::Begin => "BEGIN",
-            Kind::Commit => "COMMIT",
-            Kind::Rollback => "ROLLBACK",
-            Kind::Pull => "PULL",
-            Kind::Discard => "DISCARD",
-            Kind::Telemetry => "TELEMETRY",
-            Kind::Route => "ROUTE",
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -116,8 +79,8 @@ mod tests {
     /// The whole machine as text, one row a state: s serve, i ignore, f fail, - violation.
     #[test]
     fn the_table() {
-        use Kind as K;
-        const KINDS: [Kind; 13] = [
+        use RequestTag as K;
+        const KINDS: [RequestTag; 13] = [
             K::Hello,
             K::Logon,
             K::Logoff,

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use bolt_buf::{BoltBuf, BufConfig, Cycle};
 use bolt_wire::chunk::MessageWriter;
+use bolt_wire::response::record_header;
 use bolt_wire::{Dialect, EncodeError, Encoder, Value};
 
 use crate::{Failure, Interrupt};
@@ -115,6 +116,16 @@ impl Outbox {
         self.buf.end_cycle(Cycle::Idle);
     }
 
+    /// Treats the connection as lost: what was to be sent cannot be.
+    pub(crate) fn give_up(&mut self) {
+        self.broken.get_or_insert(io::ErrorKind::OutOfMemory);
+    }
+
+    /// The address the client reached.
+    pub(crate) fn local_address(&self) -> Option<std::net::SocketAddr> {
+        self.stream.local_addr().ok()
+    }
+
     /// Whether the socket has failed.
     pub(crate) fn is_broken(&self) -> bool {
         self.broken.is_some()
@@ -145,8 +156,7 @@ impl RecordSink<'_> {
     ) -> Result<(), Failure> {
         let width = self.width;
         self.out.message(self.dialect, |e| {
-            e.struct_header(1, 0x71)?;
-            e.list_header(width)?;
+            record_header(e, width)?;
             write(e)
         })?;
         self.records += 1;
