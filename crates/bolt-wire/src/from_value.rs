@@ -7,7 +7,7 @@ use crate::error::{DecodeError, DecodeReason};
 use crate::structure::{self, DateTimeZonedRef, NodeRef, PathRef, RelationshipRef, StructRef};
 use crate::structure::{UnboundRelationshipRef, UnsupportedRef, VectorRef};
 use crate::types::{Date, DateTime, Duration, LocalDateTime, LocalTime, Point2D, Point3D, Time, Uuid};
-use crate::value_ref::{ListRef, MapRef, RawRef, ValueRef};
+use crate::value_ref::{Guess, ListRef, MapRef, RawRef, ValueRef};
 
 /// A type that a Bolt value can be read as.
 ///
@@ -38,6 +38,15 @@ pub trait FromValue<'a>: Sized {
     /// A value of another type, out of range, or broken.
     fn from_raw(raw: RawRef<'a>) -> Result<Self, DecodeError>;
 
+    /// Reads the value at `next` and moves `next` behind it: one item of a list. `guess` is the iterator's own.
+    #[doc(hidden)]
+    #[inline(always)]
+    fn read_next(next: &mut RawRef<'a>, _guess: &mut Guess) -> Result<Self, DecodeError> {
+        let raw = *next;
+        next.at = raw.end();
+        Self::from_raw(raw)
+    }
+
     /// What a missing property or dictionary key reads as, if that is no error.
     #[inline]
     #[must_use]
@@ -50,7 +59,7 @@ pub trait FromValue<'a>: Sized {
 macro_rules! read_as {
     ($($type:ty: $raw:ident => $body:expr;)*) => {$(
         impl<'a> FromValue<'a> for $type {
-            #[inline]
+            #[inline(always)]
             fn from_raw($raw: RawRef<'a>) -> Result<Self, DecodeError> {
                 $body
             }
@@ -58,9 +67,31 @@ macro_rules! read_as {
     )*};
 }
 
+impl<'a> FromValue<'a> for i64 {
+    #[inline(always)]
+    fn from_raw(raw: RawRef<'a>) -> Result<Self, DecodeError> {
+        raw.int()
+    }
+
+    #[inline(always)]
+    fn read_next(next: &mut RawRef<'a>, guess: &mut Guess) -> Result<Self, DecodeError> {
+        next.next_int(guess)
+    }
+}
+
+impl<'a> FromValue<'a> for f64 {
+    #[inline(always)]
+    fn from_raw(raw: RawRef<'a>) -> Result<Self, DecodeError> {
+        raw.float()
+    }
+
+    #[inline(always)]
+    fn read_next(next: &mut RawRef<'a>, _guess: &mut Guess) -> Result<Self, DecodeError> {
+        next.next_float()
+    }
+}
+
 read_as! {
-    i64: raw => raw.int();
-    f64: raw => raw.float();
     f32: raw => raw.float().map(|wide| wide as f32);
     bool: raw => raw.bool();
     &'a str: raw => raw.str();
@@ -93,7 +124,7 @@ read_as! {
 macro_rules! read_narrow {
     ($($type:ident)*) => {$(
         impl<'a> FromValue<'a> for $type {
-            #[inline]
+            #[inline(always)]
             fn from_raw(raw: RawRef<'a>) -> Result<Self, DecodeError> {
                 let wide = raw.int()?;
                 $type::try_from(wide).map_err(|_| {

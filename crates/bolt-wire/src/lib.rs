@@ -54,6 +54,8 @@ pub use value::{
     DateTimeZoned, Map, Node, Path, Relationship, Structure, UnboundRelationship, Unsupported,
     VALUE_DEPTH_MAX, Value, Vector,
 };
+#[doc(hidden)]
+pub use value_ref::Guess;
 pub use value_ref::{EntryIter, ListIter, ListRef, MapIter, MapRef, RawIter, RawRef, TypedIter, ValueRef};
 pub use version::{Features, FilterNames, RouteShape, Version};
 pub use view::SHOW_DEPTH_MAX;

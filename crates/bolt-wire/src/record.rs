@@ -281,7 +281,7 @@ impl<'a> RecordRef<'a> {
     ///
     /// # Errors
     /// [`DecodeReason::NoSuchColumn`].
-    #[inline]
+    #[inline(always)]
     pub fn at(&self, column: usize) -> Result<RawRef<'a>, DecodeError> {
         let [columns @ .., _] = self.offsets else { return Err(no_such_column(column, 0)) };
         match columns.get(column) {
@@ -294,7 +294,7 @@ impl<'a> RecordRef<'a> {
     ///
     /// # Errors
     /// [`DecodeReason::NoSuchColumn`], and what `T` refuses. The rest of the record stays readable.
-    #[inline]
+    #[inline(always)]
     pub fn get<T: FromValue<'a>>(&self, column: usize) -> Result<T, DecodeError> {
         T::from_raw(self.at(column)?)
     }

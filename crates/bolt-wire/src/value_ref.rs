@@ -4,7 +4,7 @@
 
 use crate::error::{DecodeError, DecodeReason};
 use crate::index::{IndexedList, IndexedMap, Scratch};
-use crate::marker::{self, Kind};
+use crate::marker::{self, Kind, LEAF_LEN};
 use crate::structure::{
     DateTimeZonedRef, NodeRef, PathRef, RelationshipRef, StructRef, UnboundRelationshipRef, UnsupportedRef,
     VectorRef,
@@ -53,12 +53,12 @@ impl<'a> RawRef<'a> {
     }
 
     /// The same place with `at` moved.
-    #[inline]
+    #[inline(always)]
     pub(crate) const fn moved(self, at: usize) -> Self {
         Self { at, ..self }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn marker(self) -> Result<u8, DecodeError> {
         match self.message.get(self.at) {
             Some(&m) => Ok(m),
@@ -93,7 +93,7 @@ impl<'a> RawRef<'a> {
     ///
     /// # Errors
     /// [`DecodeReason::WrongType`].
-    #[inline]
+    #[inline(always)]
     pub fn int(self) -> Result<i64, DecodeError> {
         let m = self.marker()?;
         let tiny = m.cast_signed();
@@ -108,6 +108,65 @@ impl<'a> RawRef<'a> {
             // Eight bytes at once, whatever the width: no branch on it.
             Some(window) => Ok(i64::from_be_bytes(*window) >> (64 - bits)),
             None => self.int_near_end(bits),
+        }
+    }
+
+    /// The integer that stands here; moves behind it.
+    ///
+    /// Where the next item begins is known beforehand if this one is as wide as the last: then a branch lets the processor run
+    /// ahead, where the table would make it wait for this marker. After a wrong guess the table serves a while.
+    #[inline(always)]
+    pub(crate) fn next_int(&mut self, guess: &mut Guess) -> Result<i64, DecodeError> {
+        let Some(&[m, ref body @ ..]) = self.message.get(self.at..).and_then(|rest| rest.first_chunk::<9>())
+        else {
+            let raw = *self;
+            self.at = raw.end();
+            return raw.int();
+        };
+        let body: &[u8; 8] = body;
+        let wide = i64::from_be_bytes(*body);
+        let tiny = m.cast_signed();
+        if guess.0 == Guess::WIDE.0 {
+            if m == marker::INT64 {
+                self.at += 9;
+                return Ok(wide);
+            }
+            guess.0 = Guess::PAUSE;
+        } else if guess.0 == Guess::TINY.0 {
+            if tiny >= -16 {
+                self.at += 1;
+                return Ok(i64::from(tiny));
+            }
+            guess.0 = Guess::PAUSE;
+        } else {
+            guess.0 -= 1;
+            if guess.0 == 0 {
+                *guess = if tiny >= -16 { Guess::TINY } else { Guess::WIDE };
+            }
+        }
+        if (tiny < -16) & (m & 0xFC != marker::INT8) {
+            let raw = *self;
+            self.at = raw.end();
+            return raw.int();
+        }
+        self.at += usize::from(LEAF_LEN[usize::from(m)]);
+        let unused = 64 - (8u32 << (m & 3));
+        Ok(if tiny >= -16 { i64::from(tiny) } else { wide >> unused })
+    }
+
+    /// The float that stands here; moves behind it.
+    #[inline(always)]
+    pub(crate) fn next_float(&mut self) -> Result<f64, DecodeError> {
+        let raw = *self;
+        match raw.float() {
+            Ok(value) => {
+                self.at += 9;
+                Ok(value)
+            }
+            Err(error) => {
+                self.at = raw.end();
+                Err(error)
+            }
         }
     }
 
@@ -126,7 +185,7 @@ impl<'a> RawRef<'a> {
     ///
     /// # Errors
     /// [`DecodeReason::WrongType`]; an integer is not a float.
-    #[inline]
+    #[inline(always)]
     pub fn float(self) -> Result<f64, DecodeError> {
         if self.marker()? != marker::FLOAT {
             return Err(self.wrong_type("a float"));
@@ -141,7 +200,7 @@ impl<'a> RawRef<'a> {
     ///
     /// # Errors
     /// [`DecodeReason::WrongType`].
-    #[inline]
+    #[inline(always)]
     pub fn bool(self) -> Result<bool, DecodeError> {
         match self.marker()? {
             marker::TRUE => Ok(true),
@@ -154,7 +213,7 @@ impl<'a> RawRef<'a> {
     ///
     /// # Errors
     /// [`DecodeReason::WrongType`].
-    #[inline]
+    #[inline(always)]
     pub fn str_bytes(self) -> Result<&'a [u8], DecodeError> {
         let m = self.marker()?;
         if m & 0xF0 == marker::STRING0 {
@@ -174,7 +233,7 @@ impl<'a> RawRef<'a> {
     ///
     /// # Errors
     /// [`DecodeReason::WrongType`], or [`DecodeReason::InvalidUtf8`] with the offset of the first bad byte.
-    #[inline]
+    #[inline(always)]
     pub fn str(self) -> Result<&'a str, DecodeError> {
         let bytes = self.str_bytes()?;
         match core::str::from_utf8(bytes) {
@@ -414,28 +473,28 @@ impl<'a> ListRef<'a> {
     }
 
     /// The places of the items, nothing decoded.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub const fn raws(&self) -> RawIter<'a> {
         RawIter { next: self.first, left: self.len }
     }
 
     /// The items as `T`s, each without the detour over a [`ValueRef`].
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub fn iter_as<T: crate::FromValue<'a>>(&self) -> TypedIter<'a, T> {
-        TypedIter { raws: self.raws(), item: core::marker::PhantomData }
+        TypedIter { raws: self.raws(), guess: Guess::WIDE, item: core::marker::PhantomData }
     }
 
     /// The items as integers.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub fn ints(&self) -> TypedIter<'a, i64> {
         self.iter_as()
     }
 
     /// The items as floats.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub fn floats(&self) -> TypedIter<'a, f64> {
         self.iter_as()
@@ -487,7 +546,7 @@ pub struct RawIter<'a> {
 impl<'a> Iterator for RawIter<'a> {
     type Item = RawRef<'a>;
 
-    #[inline]
+    #[inline(always)]
     fn next(&mut self) -> Option<RawRef<'a>> {
         if self.left == 0 {
             return None;
@@ -515,7 +574,7 @@ pub struct ListIter<'a> {
 impl<'a> Iterator for ListIter<'a> {
     type Item = Result<ValueRef<'a>, DecodeError>;
 
-    #[inline]
+    #[inline(always)]
     fn next(&mut self) -> Option<Self::Item> {
         self.raws.next().map(RawRef::value)
     }
@@ -528,18 +587,34 @@ impl<'a> Iterator for ListIter<'a> {
 
 impl ExactSizeIterator for ListIter<'_> {}
 
+/// What an iterator over integers expects the next one to be: eight bytes wide, or no more than its marker, or, for the number of
+/// items it counts, nothing.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug)]
+pub struct Guess(u8);
+
+impl Guess {
+    const WIDE: Self = Self(0xFF);
+    const TINY: Self = Self(0xFE);
+    /// Items for which nothing is guessed after a wrong guess.
+    const PAUSE: u8 = 32;
+}
+
 /// The items of a list, as `T`s.
 pub struct TypedIter<'a, T> {
     raws: RawIter<'a>,
+    guess: Guess,
     item: core::marker::PhantomData<fn() -> T>,
 }
 
 impl<'a, T: crate::FromValue<'a>> Iterator for TypedIter<'a, T> {
     type Item = Result<T, DecodeError>;
 
-    #[inline]
+    #[inline(always)]
     fn next(&mut self) -> Option<Self::Item> {
-        self.raws.next().map(T::from_raw)
+        let left = self.raws.left.checked_sub(1)?;
+        self.raws.left = left;
+        Some(T::read_next(&mut self.raws.next, &mut self.guess))
     }
 
     #[inline]
@@ -590,7 +665,7 @@ impl<'a> MapRef<'a> {
     }
 
     /// The entries, keys as bytes and values as places: nothing is decoded or checked.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub const fn entries(&self) -> EntryIter<'a> {
         EntryIter { next: self.first, left: self.len }
@@ -659,7 +734,7 @@ pub struct EntryIter<'a> {
 
 impl<'a> EntryIter<'a> {
     /// The place of the next key and of its value, without looking into either.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn next_raw(&mut self) -> Option<(RawRef<'a>, RawRef<'a>)> {
         if self.left == 0 {
             return None;
@@ -675,7 +750,7 @@ impl<'a> EntryIter<'a> {
 impl<'a> Iterator for EntryIter<'a> {
     type Item = (&'a [u8], RawRef<'a>);
 
-    #[inline]
+    #[inline(always)]
     fn next(&mut self) -> Option<Self::Item> {
         let (key, value) = self.next_raw()?;
         Some((key.str_bytes().unwrap_or_default(), value))
@@ -698,7 +773,7 @@ pub struct MapIter<'a> {
 impl<'a> Iterator for MapIter<'a> {
     type Item = Result<(&'a str, ValueRef<'a>), DecodeError>;
 
-    #[inline]
+    #[inline(always)]
     fn next(&mut self) -> Option<Self::Item> {
         let (key, value) = self.entries.next_raw()?;
         Some(key.str().and_then(|key| Ok((key, value.value()?))))
