@@ -1,1 +1,10 @@
 //! The pages of `docs/`, mounted so that every code block in them is a test. Owns no code; never published.
+
+#[doc = include_str!("ARCHITECTURE.md")]
+pub mod architecture {}
+
+#[doc = include_str!("glossary.md")]
+pub mod glossary {}
+
+#[doc = include_str!("testing.md")]
+pub mod testing {}

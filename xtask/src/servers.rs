@@ -65,14 +65,14 @@ pub(crate) struct Spec {
 /// Every server there is, in the order a suite takes them.
 pub(crate) const SERVERS: &[Spec] = &[
     Spec {
-        name: "neo4j-5",
+        name: "neo4j-5.26",
         kind: Kind::Neo4j { version: "5.26.30", java_min: 17 },
         by_flag: false,
         database: Some("neo4j"),
         about: "Neo4j 5.26 LTS: Bolt 4.0-4.4, 5.0-5.4, 5.6-5.8, manifest",
     },
     Spec {
-        name: "neo4j-2026",
+        name: "neo4j-2026.08",
         kind: Kind::Neo4j { version: "2026.08.1", java_min: 21 },
         by_flag: false,
         database: Some("neo4j"),
@@ -86,7 +86,7 @@ pub(crate) const SERVERS: &[Spec] = &[
         about: "ArcadeDB 26.10: Bolt 3.0, 4.0, 4.4, 5.0-5.4",
     },
     Spec {
-        name: "neo4j-4",
+        name: "neo4j-4.4",
         kind: Kind::Neo4j { version: "4.4.48", java_min: 11 },
         by_flag: true,
         database: Some("neo4j"),
@@ -129,7 +129,7 @@ pub(crate) fn run(context: &Context, arguments: &[String]) -> StageResult {
     match arguments {
         [list] if list == "list" => {
             for spec in SERVERS {
-                println!("{:12} {}", spec.name, spec.about);
+                println!("{:13} {}", spec.name, spec.about);
             }
             println!("cache: {}", cache()?.display());
         }
@@ -190,12 +190,12 @@ fn check_servers(context: &Context, which: &[String]) -> StageResult {
         match result {
             Ok((ready, version, stop)) => {
                 println!(
-                    "{:12} RETURN 1 over Bolt {version} after {ready:.1} s, stopped in {stop:.1} s",
+                    "{:13} RETURN 1 over Bolt {version} after {ready:.1} s, stopped in {stop:.1} s",
                     spec.name
                 );
             }
             Err(reason) => {
-                println!("{:12} FAILED: {reason}", spec.name);
+                println!("{:13} FAILED: {reason}", spec.name);
                 failed.push(spec.name);
             }
         }
@@ -203,9 +203,11 @@ fn check_servers(context: &Context, which: &[String]) -> StageResult {
     if failed.is_empty() { Ok(Outcome::Passed) } else { Err(format!("failed: {}", failed.join(", "))) }
 }
 
-/// A server by its name, or an error that lists those there are.
+/// A server by its name or the beginning of it, or an error that lists those there are.
 pub(crate) fn spec(name: &str) -> Result<&'static Spec, String> {
-    SERVERS.iter().find(|spec| spec.name == name).ok_or_else(|| {
+    let mut begun = SERVERS.iter().filter(|spec| spec.name.starts_with(name));
+    let first = if let (Some(only), None) = (begun.next(), begun.next()) { Some(only) } else { None };
+    first.ok_or_else(|| {
         let names: Vec<&str> = SERVERS.iter().map(|spec| spec.name).collect();
         format!("no server is called `{name}`; there are {}", names.join(", "))
     })
@@ -793,6 +795,15 @@ mod tests {
             ("command not found", None),
         ] {
             assert_eq!(major_version(text), version, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_server_is_found_by_its_name_or_an_unmistakable_beginning() {
+        assert_eq!(spec("arcadedb").map(|spec| spec.name), Ok("arcadedb"));
+        assert_eq!(spec("neo4j-5").map(|spec| spec.name), Ok("neo4j-5.26"));
+        for name in ["neo4j", "memgraph", ""] {
+            assert!(spec(name).expect_err("not one server").contains("kglite"), "{name}");
         }
     }
 
