@@ -22,6 +22,7 @@ const STAGES: &[(&str, &[&str])] = &[
     ("fuzz", &["--seconds", "10"]),
     ("bench", &["--smoke"]),
     ("demo", &[]),
+    ("interop", &["--records", "100000"]),
 ];
 
 struct Row {

@@ -12,6 +12,7 @@ mod bench;
 mod ci;
 mod deny;
 mod fuzz;
+mod interop;
 mod loom;
 mod probe;
 mod run;
@@ -59,6 +60,12 @@ pub(crate) const COMMANDS: &[Command] = &[
     command("msrv", "", "type-check with the oldest supported compiler", targets::msrv),
     command("deny", "", "licences of every dependency (cargo-deny too, where installed)", deny::run),
     command(
+        "interop",
+        "[--all | SERVER...] [--records N]",
+        "the suite against real servers; the official driver against ours",
+        interop::run,
+    ),
+    command(
         "servers",
         "start|check|fetch|list",
         "real Bolt servers on loopback, for tests by hand",
@@ -72,7 +79,7 @@ fn usage() -> String {
     let mut text = String::from("usage: cargo xtask <command>\n\n");
     for command in COMMANDS {
         let left = format!("{} {}", command.name, command.arguments);
-        text += &format!("  {left:32} {}\n", command.about);
+        text += &format!("  {left:41} {}\n", command.about);
     }
     text + "\nEnvironment: CARGO_TARGET_DIR moves every build; BOLT_SERVER_CACHE moves the fetched servers.\n\
             docs/testing.md tells what each stage needs.\n"

