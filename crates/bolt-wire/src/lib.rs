@@ -17,6 +17,9 @@ pub mod handshake;
 mod index;
 mod limits;
 mod marker;
+#[cfg(feature = "model")]
+#[doc(hidden)]
+pub mod model_proto;
 mod record;
 pub mod request;
 pub mod response;

@@ -275,13 +275,22 @@ impl NotificationFilter<'_> {
     }
 
     fn visit<S: EntrySink>(&self, version: Version, sink: &mut S) -> Result<(), EncodeError> {
-        let disabled = match version.features().filters {
-            FilterNames::None => return Ok(()),
-            FilterNames::Categories => CATEGORIES,
-            FilterNames::Classifications => CLASSIFICATIONS,
-        };
-        sink.put_some(MINIMUM_SEVERITY, self.minimum_severity.map(MinimumSeverity::as_str))?;
-        sink.put_some(disabled, self.disabled)
+        self.visit_severity(version, sink)?;
+        self.visit_disabled(version.features().filters, sink)
+    }
+
+    fn visit_severity<S: EntrySink>(&self, version: Version, sink: &mut S) -> Result<(), EncodeError> {
+        let known = version.features().filters != FilterNames::None;
+        let severity = self.minimum_severity.filter(|_| known);
+        sink.put_some(MINIMUM_SEVERITY, severity.map(MinimumSeverity::as_str))
+    }
+
+    fn visit_disabled<S: EntrySink>(&self, names: FilterNames, sink: &mut S) -> Result<(), EncodeError> {
+        match names {
+            FilterNames::None => Ok(()),
+            FilterNames::Categories => sink.put_some(CATEGORIES, self.disabled),
+            FilterNames::Classifications => sink.put_some(CLASSIFICATIONS, self.disabled),
+        }
     }
 }
 
@@ -337,9 +346,9 @@ pub struct Hello<'a> {
     pub notifications: NotificationFilter<'a>,
 }
 
-struct Versioned<'a, M>(&'a M, Version);
+struct HelloEntries<'a>(&'a Hello<'a>, Version);
 
-impl Entries for Versioned<'_, Hello<'_>> {
+impl Entries for HelloEntries<'_> {
     fn visit<S: EntrySink>(&self, sink: &mut S) -> Result<(), EncodeError> {
         let Self(hello, version) = *self;
         let features = version.features();
@@ -351,10 +360,17 @@ impl Entries for Versioned<'_, Hello<'_>> {
         if features.utc_patch {
             sink.put("patch_bolt", &["utc"])?;
         }
-        hello.notifications.visit(version, sink)?;
+        // Order means nothing to a server; the official driver puts the list behind the agent in 5.6–5.8, and before it elsewhere.
+        let (before, behind) = match features.filters {
+            FilterNames::Classifications if !features.vector => (FilterNames::None, features.filters),
+            names => (names, FilterNames::None),
+        };
+        hello.notifications.visit_severity(version, sink)?;
+        hello.notifications.visit_disabled(before, sink)?;
         if features.bolt_agent {
             sink.put_map("bolt_agent", &hello.bolt_agent)?;
         }
+        hello.notifications.visit_disabled(behind, sink)?;
         if !features.logon {
             hello.auth.visit(sink)?;
         }
@@ -372,7 +388,7 @@ impl WriteMessage for Hello<'_> {
 
     fn encode_body<O: Output>(&self, version: Version, e: &mut Encoder<'_, O>) -> Result<(), EncodeError> {
         e.struct_header(1, RequestTag::Hello as u8)?;
-        encode_map(e, &Versioned(self, version))
+        encode_map(e, &HelloEntries(self, version))
     }
 }
 
@@ -454,21 +470,33 @@ impl RunExtra<'_> {
     }
 }
 
-impl Entries for Versioned<'_, RunExtra<'_>> {
+/// The extra map of RUN or BEGIN. The order is that of the official Python driver, which puts the filter last in BEGIN.
+struct ExtraEntries<'a> {
+    extra: &'a RunExtra<'a>,
+    version: Version,
+    request: RequestTag,
+}
+
+impl Entries for ExtraEntries<'_> {
     fn visit<S: EntrySink>(&self, sink: &mut S) -> Result<(), EncodeError> {
-        let Self(extra, version) = *self;
-        // The order is that of the official Python driver.
+        let Self { extra, version, request } = *self;
         if extra.mode == AccessMode::Read {
             sink.put("mode", "r")?;
         }
         sink.put_some("db", extra.db.filter(|name| !name.is_empty()))?;
         sink.put_some("imp_user", extra.imp_user)?;
-        extra.notifications.visit(version, sink)?;
+        if request == RequestTag::Run {
+            extra.notifications.visit(version, sink)?;
+        }
         if !extra.bookmarks.is_empty() {
             sink.put("bookmarks", extra.bookmarks)?;
         }
         sink.put_some("tx_metadata", extra.tx_metadata.filter(|map| !map.is_empty()))?;
-        sink.put_some("tx_timeout", extra.tx_timeout.map(timeout_ms).as_ref())
+        sink.put_some("tx_timeout", extra.tx_timeout.map(timeout_ms).as_ref())?;
+        if request == RequestTag::Begin {
+            extra.notifications.visit(version, sink)?;
+        }
+        Ok(())
     }
 }
 
@@ -501,7 +529,7 @@ impl<P: Params + ?Sized> WriteMessage for Run<'_, P> {
         e.struct_header(3, RequestTag::Run as u8)?;
         e.str(self.query)?;
         self.params.encode_params(e)?;
-        encode_map(e, &Versioned(self.extra, version))
+        encode_map(e, &ExtraEntries { extra: self.extra, version, request: RequestTag::Run })
     }
 }
 
@@ -519,7 +547,7 @@ impl WriteMessage for Begin<'_> {
 
     fn encode_body<O: Output>(&self, version: Version, e: &mut Encoder<'_, O>) -> Result<(), EncodeError> {
         e.struct_header(1, RequestTag::Begin as u8)?;
-        encode_map(e, &Versioned(self.extra, version))
+        encode_map(e, &ExtraEntries { extra: self.extra, version, request: RequestTag::Begin })
     }
 }
 

@@ -1,3 +1,7 @@
 //! The integration tests of bolt-wire, one module per part. Owns no test itself.
 
 mod pack_golden;
+mod proto_chunk;
+mod proto_golden;
+mod proto_handshake;
+mod proto_state;
