@@ -1,1 +1,31 @@
 #![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+mod answers;
+mod blocking;
+mod cancel;
+mod config;
+mod engine;
+mod error;
+mod flights;
+mod io;
+mod results;
+mod uri;
+
+pub use answers::Location;
+pub use blocking::{Connection, Cursor, Rows, Transaction};
+pub use cancel::{CancelHandle, Interrupt};
+pub use config::{Config, FetchSize, Notifications, RunOptions, TxOptions};
+pub use engine::{ConnectionStats, Engine, ServerInfo};
+pub use error::{Error, ErrorKind, Reason};
+pub use io::{Io, TcpIo};
+pub use results::Slot;
+
+/// The protocol's own vocabulary, from `bolt-wire`.
+pub use bolt_wire::handshake::Offer;
+pub use bolt_wire::request::{AccessMode, MinimumSeverity, NotificationClass};
+pub use bolt_wire::summary::Hints;
+pub use bolt_wire::{
+    Auth, DecodeError, Fields, FromValue, Limits, OwnedRecord, Params, RecordBatch, RecordRef, ServerFailure,
+    Summary, Value, ValueRef, Version,
+};

@@ -10,6 +10,7 @@ mod credentials;
 mod failure;
 pub mod generated;
 mod inbox;
+mod machine;
 mod server;
 mod sink;
 

@@ -13,7 +13,7 @@ use bolt_wire::chunk::MessageWriter;
 use bolt_wire::response::record_header;
 use bolt_wire::{Dialect, EncodeError, Encoder, Value};
 
-use crate::{Failure, Interrupt, StopReason};
+use crate::{Failure, Interrupt};
 
 /// Buffered bytes that are worth a system call: beyond it a larger `write` is hardly cheaper per byte.
 const WRITE_AT_BYTES: usize = 64 << 10;
@@ -188,21 +188,19 @@ impl RecordSink<'_> {
     pub fn framed(&mut self, bytes: &[u8], records: u64) -> Result<(), Failure> {
         self.out.framed(bytes);
         self.records += records;
-        self.go_on()
+        self.interrupt.check()
     }
 
-    /// Sends what is buffered now rather than when there is more: before work that takes long, so that the client
-    /// sees what was answered until now.
+    /// Sends what is buffered now rather than when there is more.
     ///
     /// # Errors
     /// A reason to stop: return it.
     pub fn flush(&mut self) -> Result<(), Failure> {
         self.out.flush();
-        self.go_on()
-    }
-
-    fn go_on(&self) -> Result<(), Failure> {
-        if self.out.is_broken() { Err(StopReason::Disconnected.failure()) } else { self.interrupt.check() }
+        if self.out.is_broken() {
+            return Err(crate::StopReason::Disconnected.failure());
+        }
+        self.interrupt.check()
     }
 
     /// What this connection's version can carry.
