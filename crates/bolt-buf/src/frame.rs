@@ -290,7 +290,7 @@ macro_rules! frame_traits {
 
         impl fmt::Debug for $frame {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.debug_tuple(stringify!($frame)).field(&self.escape_ascii()).finish()
+                write!(f, "{}(b\"{}\")", stringify!($frame), self.escape_ascii())
             }
         }
     )*};

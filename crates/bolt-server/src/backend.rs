@@ -66,7 +66,8 @@ pub trait Session {
     /// Sends up to `n` records (`u64::MAX`: all) into `sink`.
     ///
     /// [`Progress::More`] promises at least one more record: a batch that ends with the last record is `Done` at once.
-    /// The sink blocks while the client is slow, so nothing need be buffered here.
+    /// The sink blocks while the client is slow, so nothing need be buffered here. Answers to earlier requests of the
+    /// same flight may wait in it: [`RecordSink::flush`] sends them before work that takes long.
     ///
     /// # Errors
     /// Sent after the records that were given before it; the connection awaits RESET.
@@ -283,7 +284,6 @@ impl Counters {
 
 /// Something the user should know about a query.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct Notification {
     /// `Neo.ClientNotification.…`
     pub code: String,

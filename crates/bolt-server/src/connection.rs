@@ -210,15 +210,20 @@ fn read(mut inlet: Inlet<'_>, inbox: &Inbox, message_bytes_max: usize) {
             }
         }
     }
-    linger(inlet.stream, inlet.buf);
+    drain(inlet.stream, inlet.buf);
     inbox.reader_done();
 }
 
 const RESET: u8 = bolt_wire::request::RequestTag::Reset as u8;
 
-/// Says that nothing more will be sent, and throws away what still comes until the client closes, for a while.
-fn linger(stream: &TcpStream, mut buf: BoltBuf) {
+/// Says that nothing more will be sent, and waits for the client to close.
+fn linger(stream: &TcpStream, buf: BoltBuf) {
     let _ = stream.shutdown(Shutdown::Write);
+    drain(stream, buf);
+}
+
+/// Throws away what still comes until the client closes, for a while.
+fn drain(stream: &TcpStream, mut buf: BoltBuf) {
     let end = Instant::now() + LINGER;
     loop {
         let left = end.saturating_duration_since(Instant::now());
@@ -291,7 +296,7 @@ impl<'s> Inlet<'s> {
                     return Some((version, manifest));
                 }
                 Ok(HandshakeStep::NeedMore) => outbox.flush(),
-                Err(HandshakeError::BadMagic { found: [b'G', b'E', b'T', b' '] }) => {
+                Err(HandshakeError::Http) => {
                     outbox.raw(HTTP_ANSWER);
                     return None;
                 }

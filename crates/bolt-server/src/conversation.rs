@@ -2,7 +2,7 @@
 //!
 //! Owns the conversation from HELLO to GOODBYE. Reads no socket; answers go to the [`Outbox`]. Every request but
 //! GOODBYE gets exactly one of SUCCESS, FAILURE, IGNORED. Limits: results open at once in a transaction, and what
-//! the machine of [`crate::machine`] allows.
+//! the state machine of [`bolt_wire::state`] allows.
 
 use std::net::SocketAddr;
 use std::sync::PoisonError;
@@ -12,12 +12,12 @@ use bolt_wire::request::{
     Demand, ExtraRef, FilterRef, HelloRef, Request, RequestError, RequestTag, WriteMessage,
 };
 use bolt_wire::response::{HelloReply, Ignored, RunReply, Success};
+use bolt_wire::state::{Outcome as Came, Pending, Rule, ServerState};
 use bolt_wire::{AuthRef, EncodeError, Entries, EntrySink, ListRef, MapRef, RouteShape, Version, Walker};
 
 use crate::answer::{FailureAnswer, RoutingTable, SummaryAnswer};
 use crate::connection::{Admission, Context};
 use crate::inbox::Inbox;
-use crate::machine::{State, Verdict};
 use crate::sink::{Outbox, RecordSink};
 use crate::{
     Backend, Columns, Failure, Interrupt, Notification, Outcome, Peer, Progress, QueryRequest, Session,
@@ -77,7 +77,7 @@ pub(crate) struct Conversation<'c, B: Backend> {
     peer: Peer,
     manifest: bool,
     admission: Admission,
-    state: State,
+    state: ServerState,
     utc: bool,
     session: Option<B::Session>,
     login_deadline: Option<Instant>,
@@ -111,7 +111,7 @@ impl<'c, B: Backend> Conversation<'c, B> {
             peer: Peer::new(format!("bolt-{id}"), address, version),
             manifest,
             admission,
-            state: State::Negotiation,
+            state: ServerState::Negotiation,
             utc: false,
             session: None,
             login_deadline: None,
@@ -128,7 +128,7 @@ impl<'c, B: Backend> Conversation<'c, B> {
     }
 
     pub(crate) fn is_logged_in(&self) -> bool {
-        !matches!(self.state, State::Negotiation | State::Authentication)
+        self.state.is_authenticated()
     }
 
     /// When a client that has logged off must have logged on again.
@@ -141,19 +141,17 @@ impl<'c, B: Backend> Conversation<'c, B> {
         let version = self.peer.version;
         // As real servers do: what is no request at all ends the connection without a word.
         let Ok(tag) = RequestTag::of(body, version) else { return Flow::Close };
-        if tag == RequestTag::Goodbye {
-            return Flow::Close;
-        }
-        if self.is_logged_in() && tag != RequestTag::Reset && self.inbox.reset_waits() {
-            return self.ignored();
-        }
-        match self.state.verdict(tag) {
-            Verdict::Ignore => return self.ignored(),
-            Verdict::Violation => {
-                let message = format!("{} is not allowed in the state {}.", tag.name(), self.state.name());
-                return self.end(&Failure::invalid_request(message));
+        // A RESET that waits in the queue overtakes what came before it.
+        let waits = tag != RequestTag::Reset && self.inbox.reset_waits();
+        let state = if waits { self.state.interrupted() } else { self.state };
+        match state.rule(tag) {
+            Rule::Serve => {}
+            Rule::Ignore => return self.ignored(),
+            Rule::Close => return Flow::Close,
+            Rule::Violation => {
+                return self
+                    .end(&Failure::invalid_request(format!("{tag} is not allowed in the state {state:?}.")));
             }
-            Verdict::Serve | Verdict::Fail => {}
         }
         // The walker is taken out so that the request may borrow the message and the rest of `self` be changed.
         let mut walker = std::mem::take(&mut self.walker);
@@ -164,11 +162,16 @@ impl<'c, B: Backend> Conversation<'c, B> {
                 self.walker = walker;
                 return Flow::Close;
             }
-            Err(error) => self.malformed(&error),
+            Err(error) => Err(malformed(&error)),
         };
         self.walker = walker;
         match ending {
-            Ok(()) => self.go_on(),
+            Ok(()) => {
+                let came = Came::Success { results_open: !self.open.is_empty() };
+                self.state = self.state.after(tag, came, version);
+                self.go_on()
+            }
+            Err(Ending::Failed(failure)) if Pending::is_fatal(tag) => self.end(&failure),
             Err(Ending::Fatal(failure)) => self.end(&failure),
             Err(Ending::Failed(failure)) => self.fail(&failure),
         }
@@ -187,7 +190,7 @@ impl<'c, B: Backend> Conversation<'c, B> {
             session.reset();
         }
         self.inbox.set_deadline(None);
-        self.state = State::Failed;
+        self.state = ServerState::Failed;
         self.answer(&FailureAnswer(failure));
         self.go_on()
     }
@@ -203,11 +206,6 @@ impl<'c, B: Backend> Conversation<'c, B> {
 
     fn close_results(&mut self) {
         self.open.clear();
-    }
-
-    fn malformed(&self, error: &RequestError) -> Result<(), Ending> {
-        let failure = Failure::invalid_request(format!("Malformed request: {error}."));
-        Err(if self.is_logged_in() { Ending::Failed(failure) } else { Ending::Fatal(failure) })
     }
 
     /// Writes one answer. The buffer takes any that this server makes; one that is refused all the same would put
@@ -228,7 +226,6 @@ impl<'c, B: Backend> Conversation<'c, B> {
             Request::Logon(auth) => self.log_on(&auth),
             Request::Logoff => {
                 self.session = None;
-                self.state = State::Authentication;
                 self.login_deadline = Some(Instant::now() + self.context.config.login_timeout);
                 self.success(());
                 Ok(())
@@ -240,7 +237,6 @@ impl<'c, B: Backend> Conversation<'c, B> {
                     session.reset();
                 }
                 self.inbox.reset_served();
-                self.state = State::Ready;
                 self.success(());
                 Ok(())
             }
@@ -252,7 +248,6 @@ impl<'c, B: Backend> Conversation<'c, B> {
                 self.inbox.set_deadline(None);
                 self.session()?.commit()?;
                 let bookmark = self.next_bookmark();
-                self.state = State::Ready;
                 self.success([("bookmark", bookmark.as_str())]);
                 Ok(())
             }
@@ -260,7 +255,6 @@ impl<'c, B: Backend> Conversation<'c, B> {
                 self.close_results();
                 self.inbox.set_deadline(None);
                 self.session()?.rollback()?;
-                self.state = State::Ready;
                 self.success(());
                 Ok(())
             }
@@ -316,13 +310,11 @@ impl<'c, B: Backend> Conversation<'c, B> {
             },
             has_hints: features.hints,
         });
-        self.state = if features.logon { State::Authentication } else { State::Ready };
         Ok(())
     }
 
     fn log_on(&mut self, auth: &AuthRef<'_>) -> Result<(), Ending> {
         self.authenticate(auth)?;
-        self.state = State::Ready;
         self.login_deadline = None;
         if self.peer.version.features().ssr {
             let address = self.address(None);
@@ -378,7 +370,6 @@ impl<'c, B: Backend> Conversation<'c, B> {
         self.session()?.begin(&request)?;
         self.next_qid = 0;
         request.database.clone_into(&mut self.database);
-        self.state = State::TxReady;
         if extra.db.is_none() && self.peer.version.features().ssr {
             let database = self.database.clone();
             self.success([("db", database.as_str())]);
@@ -390,7 +381,7 @@ impl<'c, B: Backend> Conversation<'c, B> {
 
     fn run(&mut self, text: &str, parameters: MapRef<'_>, extra: &ExtraRef<'_>) -> Result<(), Ending> {
         let begun = Instant::now();
-        let in_transaction = self.state != State::Ready;
+        let in_transaction = self.state != ServerState::Ready;
         if self.open.len() >= self.context.config.open_results_max {
             let limit = self.context.config.open_results_max;
             return Err(
@@ -414,7 +405,6 @@ impl<'c, B: Backend> Conversation<'c, B> {
         let qid = self.next_qid;
         self.next_qid += 1;
         self.open.push(Open { qid, stream, width: columns.len(), has_records: false, filter });
-        self.state = if in_transaction { State::TxStreaming } else { State::Streaming };
         let names_database = !in_transaction && extra.db.is_none() && self.peer.version.features().ssr;
         let database = if names_database { Some(self.database.clone()) } else { None };
         self.success(RunReply {
@@ -475,12 +465,9 @@ impl<'c, B: Backend> Conversation<'c, B> {
 
     fn finish(&mut self, open: &Open<<B::Session as Session>::Stream>, outcome: &Outcome, begun: Instant) {
         let mut bookmark = None;
-        if self.state == State::Streaming {
+        if self.state == ServerState::Streaming {
             self.inbox.set_deadline(None);
-            self.state = State::Ready;
             bookmark = Some(self.next_bookmark());
-        } else if self.open.is_empty() {
-            self.state = State::TxReady;
         }
         let notifications: Vec<&Notification> =
             outcome.notifications.iter().filter(|n| open.filter.lets_through(n)).collect();
@@ -541,6 +528,10 @@ impl<B: Backend> Drop for Conversation<'_, B> {
             session.reset();
         }
     }
+}
+
+fn malformed(error: &RequestError) -> Ending {
+    Ending::Failed(Failure::invalid_request(format!("Malformed request: {error}.")))
 }
 
 fn millis(since: Instant) -> i64 {

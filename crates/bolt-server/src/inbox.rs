@@ -50,8 +50,9 @@ struct State {
     resets: u32,
     deadline: Option<Instant>,
     closed: Option<StopReason>,
-    /// What to tell the client after everything queued before.
+    /// Nothing more is read, but what is queued is served; then the client is told this.
     failure: Option<Failure>,
+    ended: bool,
     reader_done: bool,
 }
 
@@ -114,7 +115,7 @@ impl Inbox {
     pub(crate) fn push(&self, message: &[u8], is_reset: bool) -> bool {
         let mut state = self.shared.lock();
         loop {
-            if state.closed.is_some() {
+            if state.ended || state.closed.is_some() {
                 return false;
             }
             let fits = state.queue.len() < self.requests_max
@@ -155,7 +156,7 @@ impl Inbox {
                 self.shared.room.notify_one();
                 return Popped::Request(message);
             }
-            if state.closed.is_some() {
+            if state.ended || state.closed.is_some() {
                 return Popped::Closed;
             }
             state = match deadline {
@@ -222,8 +223,11 @@ impl Inbox {
 
     /// Ends the queue from the reading side, with something to tell the client.
     pub(crate) fn fail(&self, failure: Failure) {
-        self.shared.lock().failure = Some(failure);
-        self.close(StopReason::Disconnected);
+        let mut state = self.shared.lock();
+        state.failure = Some(failure);
+        state.ended = true;
+        drop(state);
+        self.shared.arrived.notify_all();
     }
 
     pub(crate) fn take_failure(&self) -> Option<Failure> {

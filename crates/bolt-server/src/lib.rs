@@ -10,7 +10,6 @@ mod credentials;
 mod failure;
 pub mod generated;
 mod inbox;
-mod machine;
 mod server;
 mod sink;
 

@@ -13,7 +13,7 @@ use bolt_wire::chunk::MessageWriter;
 use bolt_wire::response::record_header;
 use bolt_wire::{Dialect, EncodeError, Encoder, Value};
 
-use crate::{Failure, Interrupt};
+use crate::{Failure, Interrupt, StopReason};
 
 /// Buffered bytes that are worth a system call: beyond it a larger `write` is hardly cheaper per byte.
 const WRITE_AT_BYTES: usize = 64 << 10;
@@ -188,19 +188,21 @@ impl RecordSink<'_> {
     pub fn framed(&mut self, bytes: &[u8], records: u64) -> Result<(), Failure> {
         self.out.framed(bytes);
         self.records += records;
-        self.interrupt.check()
+        self.go_on()
     }
 
-    /// Sends what is buffered now rather than when there is more.
+    /// Sends what is buffered now rather than when there is more: before work that takes long, so that the client
+    /// sees what was answered until now.
     ///
     /// # Errors
     /// A reason to stop: return it.
     pub fn flush(&mut self) -> Result<(), Failure> {
         self.out.flush();
-        if self.out.is_broken() {
-            return Err(crate::StopReason::Disconnected.failure());
-        }
-        self.interrupt.check()
+        self.go_on()
+    }
+
+    fn go_on(&self) -> Result<(), Failure> {
+        if self.out.is_broken() { Err(StopReason::Disconnected.failure()) } else { self.interrupt.check() }
     }
 
     /// What this connection's version can carry.

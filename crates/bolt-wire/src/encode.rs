@@ -102,13 +102,32 @@ impl Output for CountBytes {
 pub struct Encoder<'o, O: Output> {
     out: &'o mut O,
     dialect: Dialect,
+    /// Values keep the form they have (legacy date-times, missing element ids) instead of taking the dialect's.
+    verbatim: bool,
 }
 
 impl<'o, O: Output> Encoder<'o, O> {
     /// An encoder for one dialect.
     #[inline]
     pub const fn new(out: &'o mut O, dialect: Dialect) -> Self {
-        Self { out, dialect }
+        Self { out, dialect, verbatim: false }
+    }
+
+    /// An encoder that carries everything and changes nothing.
+    #[cfg(feature = "serde")]
+    pub(crate) const fn verbatim(out: &'o mut O) -> Self {
+        Self { out, dialect: Dialect::V6_1, verbatim: true }
+    }
+
+    /// The same encoder with another output.
+    #[cfg(feature = "serde")]
+    pub(crate) const fn aside<'b, B: Output>(&self, out: &'b mut B) -> Encoder<'b, B> {
+        Encoder { out, dialect: self.dialect, verbatim: self.verbatim }
+    }
+
+    /// Whether graph values are written with element ids, given whether the value at hand has one.
+    pub(crate) const fn with_element_ids(&self, own: bool) -> bool {
+        if self.verbatim { own } else { self.dialect.element_ids }
     }
 
     /// What this encoder may write.
@@ -322,8 +341,14 @@ impl<'o, O: Output> Encoder<'o, O> {
     }
 
     /// The form date-times have on this connection.
-    const fn form(&self) -> DateTimeForm {
-        if self.dialect.utc { DateTimeForm::Utc } else { DateTimeForm::LegacyLocal }
+    const fn form(&self, own: DateTimeForm) -> DateTimeForm {
+        if self.verbatim {
+            own
+        } else if self.dialect.utc {
+            DateTimeForm::Utc
+        } else {
+            DateTimeForm::LegacyLocal
+        }
     }
 
     /// An instant with offset, in the form this connection uses.
@@ -331,7 +356,7 @@ impl<'o, O: Output> Encoder<'o, O> {
     /// # Errors
     /// [`EncodeError::IntegerOutOfRange`] if its seconds do not fit that form, [`EncodeError::Full`].
     pub fn date_time(&mut self, time: DateTime) -> Result<(), EncodeError> {
-        let form = self.form();
+        let form = self.form(time.form);
         let time = time.to_form(form).ok_or(EncodeError::IntegerOutOfRange)?;
         self.struct_header(
             3,
@@ -353,7 +378,7 @@ impl<'o, O: Output> Encoder<'o, O> {
         zone: &str,
         form: DateTimeForm,
     ) -> Result<(), EncodeError> {
-        if form != self.form() {
+        if form != self.form(form) {
             return Err(EncodeError::ZonedForm);
         }
         let utc = form == DateTimeForm::Utc;

@@ -8,6 +8,8 @@ extern crate std;
 
 mod auth;
 pub mod chunk;
+#[cfg(feature = "serde")]
+mod de;
 mod encode;
 mod entries;
 mod error;
@@ -24,6 +26,8 @@ mod record;
 pub mod request;
 pub mod response;
 pub mod route;
+#[cfg(feature = "serde")]
+mod ser;
 pub mod state;
 mod structure;
 pub mod summary;
@@ -35,6 +39,8 @@ mod view;
 mod walk;
 
 pub use auth::{Auth, AuthRef};
+#[cfg(feature = "serde")]
+pub use de::{DeError, RawDeserializer, SERDE_DEPTH_MAX, from_raw};
 pub use encode::{Bytes, CountBytes, Dialect, Encode, Encoder, Output, Params};
 pub use entries::{Entries, EntrySink, encode_map};
 pub use error::{DecodeError, DecodeReason, EncodeError};
@@ -44,6 +50,8 @@ pub use index::{IndexedList, IndexedMap};
 pub use limits::Limits;
 pub use marker::Kind;
 pub use record::{Fields, OwnedRecord, RecordBatch, RecordDecoder, RecordRef};
+#[cfg(feature = "serde")]
+pub use ser::{SerError, Serde, to_value};
 pub use structure::{
     DateTimeZonedRef, NodeRef, PathRef, PathStep, PathSteps, RelationshipRef, StructRef,
     UnboundRelationshipRef, UnsupportedRef, VectorRef, tag,

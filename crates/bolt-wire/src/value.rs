@@ -585,6 +585,20 @@ impl<'a> crate::FromValue<'a> for Path {
     }
 }
 
+impl<'a> crate::FromValue<'a> for DateTimeZoned {
+    fn from_raw(raw: RawRef<'a>) -> Result<Self, DecodeError> {
+        let crate::DateTimeZonedRef { seconds, nanoseconds, zone, form } = crate::FromValue::from_raw(raw)?;
+        Ok(Self { seconds, nanoseconds, zone: zone.into(), form })
+    }
+}
+
+impl<'a> crate::FromValue<'a> for Vector {
+    fn from_raw(raw: RawRef<'a>) -> Result<Self, DecodeError> {
+        let crate::VectorRef { element_type, data } = crate::FromValue::from_raw(raw)?;
+        Ok(Self { element_type, data: data.into() })
+    }
+}
+
 /// What is wrong with a structure whose field count and first markers were right.
 #[cold]
 fn broken(raw: RawRef<'_>) -> DecodeError {
@@ -689,7 +703,7 @@ fn element_id<O: Output>(e: &mut Encoder<'_, O>, own: Option<&str>, id: i64) -> 
 
 impl Node {
     fn encode_at<O: Output>(&self, e: &mut Encoder<'_, O>, depth: u32) -> Result<(), EncodeError> {
-        let with_element_id = e.dialect().element_ids;
+        let with_element_id = e.with_element_ids(self.element_id.is_some());
         e.struct_header(3 + u8::from(with_element_id), tag::NODE)?;
         e.int(self.id)?;
         self.labels.encode(e)?;
@@ -700,7 +714,7 @@ impl Node {
 
 impl Relationship {
     fn encode_at<O: Output>(&self, e: &mut Encoder<'_, O>, depth: u32) -> Result<(), EncodeError> {
-        let with_element_id = e.dialect().element_ids;
+        let with_element_id = e.with_element_ids(self.element_ids.is_some());
         e.struct_header(if with_element_id { 8 } else { 5 }, tag::RELATIONSHIP)?;
         let ids = [self.id, self.start_id, self.end_id];
         ids.iter().try_for_each(|&id| e.int(id))?;
@@ -717,7 +731,7 @@ impl Relationship {
 
 impl UnboundRelationship {
     fn encode_at<O: Output>(&self, e: &mut Encoder<'_, O>, depth: u32) -> Result<(), EncodeError> {
-        let with_element_id = e.dialect().element_ids;
+        let with_element_id = e.with_element_ids(self.element_id.is_some());
         e.struct_header(3 + u8::from(with_element_id), tag::UNBOUND_RELATIONSHIP)?;
         e.int(self.id)?;
         e.str(&self.rel_type)?;

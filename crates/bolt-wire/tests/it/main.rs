@@ -1,6 +1,8 @@
 //! The integration tests of bolt-wire, one module per part. Owns no test itself.
 
 mod pack_golden;
+#[cfg(feature = "serde")]
+mod pack_serde;
 mod proto_chunk;
 mod proto_golden;
 mod proto_handshake;
