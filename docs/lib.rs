@@ -8,3 +8,6 @@ pub mod glossary {}
 
 #[doc = include_str!("testing.md")]
 pub mod testing {}
+
+#[doc = include_str!("../README.md")]
+pub mod readme {}

@@ -4,7 +4,7 @@
 //! the next; the end names all that failed. `.ci/run` calls this and holds no logic. Limits: one stage at a time, since
 //! each of them uses every core already.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::COMMANDS;
 use crate::run::{Context, Outcome, StageResult};
@@ -25,6 +25,9 @@ const STAGES: &[(&str, &[&str])] = &[
     ("interop", &["--records", "100000"]),
 ];
 
+/// The whole run is ended here, so that one hanging test cannot eat the hour and the table still says where it hung.
+const ALL_WITHIN: Duration = Duration::from_secs(55 * 60);
+
 struct Row {
     name: &'static str,
     result: StageResult,
@@ -38,6 +41,7 @@ pub(crate) fn run(context: &Context, arguments: &[String]) -> StageResult {
         let names: Vec<&str> = STAGES.iter().map(|(name, _)| *name).collect();
         return Err(format!("ci has no stage `{unknown}`; there are {}", names.join(", ")));
     }
+    context.end_by(Instant::now() + ALL_WITHIN);
     let mut rows = Vec::new();
     for (name, smoke) in STAGES {
         if !arguments.is_empty() && !arguments.iter().any(|argument| argument == name) {

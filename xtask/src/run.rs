@@ -4,7 +4,7 @@
 //! another. A command whose deadline passes is ended together with everything it started. Limits: processes are ended
 //! through the system's own `kill`, so on systems without one only the direct child is.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{IsTerminal, Read};
@@ -31,6 +31,7 @@ pub(crate) struct Context {
     /// Cargo's target directory, with `CARGO_TARGET_DIR` respected.
     pub(crate) target: PathBuf,
     skips: RefCell<Vec<String>>,
+    latest: Cell<Option<Instant>>,
 }
 
 impl Context {
@@ -49,7 +50,12 @@ impl Context {
             }
             _ => root.join("target"),
         };
-        Ok(Self { root: root.to_owned(), target, skips: RefCell::new(Vec::new()) })
+        Ok(Self { root: root.to_owned(), target, skips: RefCell::new(Vec::new()), latest: Cell::new(None) })
+    }
+
+    /// Ends every `cargo` started from here on at this moment, however much longer its own deadline is.
+    pub(crate) fn end_by(&self, moment: Instant) {
+        self.latest.set(Some(moment));
     }
 
     /// The target directory of one set of flags: builds with other flags never throw each other's work away.
@@ -66,6 +72,7 @@ impl Context {
     pub(crate) fn cargo_on(&self, toolchain: Option<&str>) -> Run {
         let mut run = Run::new("cargo", &self.root);
         run.command.env("CARGO_TARGET_DIR", &self.target);
+        run.latest = self.latest.get();
         match toolchain {
             Some(toolchain) => run.arg(format!("+{toolchain}")),
             None => run,
@@ -89,6 +96,8 @@ impl Context {
 pub(crate) struct Run {
     command: Command,
     deadline: Duration,
+    /// A moment that comes before the deadline: the end of a whole series of commands.
+    latest: Option<Instant>,
     quiet: bool,
 }
 
@@ -100,7 +109,7 @@ impl Run {
     pub(crate) fn new(program: impl AsRef<OsStr>, directory: &Path) -> Self {
         let mut command = Command::new(program);
         command.current_dir(directory).stdin(Stdio::null());
-        Self { command, deadline: DEADLINE, quiet: false }
+        Self { command, deadline: DEADLINE, latest: None, quiet: false }
     }
 
     /// Adds one argument.
@@ -158,7 +167,7 @@ impl Run {
         }
         let line = self.line();
         let child = self.spawn()?;
-        let status = wait(child, self.deadline, &line)?;
+        let status = wait(child, self.allowed(), &line)?;
         if status.success() { Ok(()) } else { Err(format!("`{line}` ended with {status}")) }
     }
 
@@ -191,9 +200,14 @@ impl Run {
             let _ = pipe.read_to_end(&mut bytes);
             bytes
         });
-        let status = wait(child, self.deadline, &line)?;
+        let status = wait(child, self.allowed(), &line)?;
         let bytes = reader.join().map_err(|_| format!("the reader of `{line}` panicked"))?;
         Ok((status, String::from_utf8_lossy(&bytes).into_owned()))
+    }
+
+    fn allowed(&self) -> Duration {
+        let left = self.latest.map(|latest| latest.saturating_duration_since(Instant::now()));
+        left.map_or(self.deadline, |left| left.min(self.deadline))
     }
 
     fn spawn(&mut self) -> Result<Child, String> {
@@ -300,6 +314,16 @@ mod tests {
         let error = sleep.go().expect_err("60 s do not fit into 0.2 s");
         assert!(error.contains("deadline"), "{error}");
         assert!(started.elapsed() < Duration::from_secs(20));
+    }
+
+    #[test]
+    fn the_end_of_a_series_comes_before_a_deadline() {
+        let mut run = Run::new("cargo", &here()).deadline(Duration::from_secs(1000));
+        assert_eq!(run.allowed(), Duration::from_secs(1000));
+        run.latest = Some(Instant::now() + Duration::from_secs(10));
+        assert!(run.allowed() <= Duration::from_secs(10));
+        run.latest = Some(Instant::now());
+        assert_eq!(run.allowed(), Duration::ZERO);
     }
 
     #[test]

@@ -105,11 +105,16 @@ fn check_tree(context: &Context) -> Result<(Vec<Finding>, Vec<Finding>, usize), 
             findings.extend(crate_files(package, &directory, &files));
             notes.extend(test_layout(package, &directory));
         }
+        let mut uses_atomics = false;
         let sources = files.under(&directory).filter(|(path, _)| is_rust(path));
         for (path, text) in sources {
             let inside = path[directory.len()..].trim_start_matches('/');
             findings.extend(unsafe_in_its_files(package, inside, path, text));
             findings.extend(atomics(package, inside, path, text));
+            uses_atomics |= inside.starts_with("src/") && code_of(text).contains("bolt_sync::atomic");
+        }
+        if uses_atomics && !package.tests.iter().any(|test| test == "loom") {
+            notes.push(finding(&directory, "uses atomics and has no tests/loom.rs"));
         }
         for listed in &package.unsafe_files {
             if files.get(&format!("{directory}/{listed}")).is_none() {
