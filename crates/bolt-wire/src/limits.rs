@@ -6,7 +6,6 @@
 ///
 /// Memory is paid for by bytes that arrived, never by a length a peer announced, so a high bound costs nothing by itself.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[non_exhaustive]
 pub struct Limits {
     /// Bytes of one message after login, chunk headers not counted. Default 256 MiB: Neo4j sends strings of that order.
     pub message_bytes_max: usize,

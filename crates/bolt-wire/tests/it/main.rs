@@ -3,7 +3,10 @@
 mod pack_golden;
 #[cfg(feature = "serde")]
 mod pack_serde;
+mod proto_alloc;
 mod proto_chunk;
 mod proto_golden;
 mod proto_handshake;
+mod proto_request;
+mod proto_response;
 mod proto_state;

@@ -16,7 +16,8 @@ fn owing(requests: &[R]) -> Pending {
 /// Flights and what may come back: the answers in order, and whether each is expected.
 #[test]
 fn answers_of_a_flight() {
-    let table: &[(&[R], &[(A, bool)])] = &[
+    type Flight<'a> = (&'a [R], &'a [(A, bool)]);
+    let table: &[Flight<'_>] = &[
         (&[R::Run, R::Pull], &[(A::Success, true), (A::Record, true), (A::Record, true), (A::Success, true)]),
         (&[R::Run, R::Pull], &[(A::Record, false)]),
         (&[R::Begin], &[(A::Record, false)]),
