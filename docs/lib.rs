@@ -11,3 +11,6 @@ pub mod testing {}
 
 #[doc = include_str!("../README.md")]
 pub mod readme {}
+
+#[doc = include_str!("bolt-cli.md")]
+pub mod bolt_cli {}
