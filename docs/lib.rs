@@ -3,6 +3,9 @@
 #[doc = include_str!("ARCHITECTURE.md")]
 pub mod architecture {}
 
+#[doc = include_str!("bolt-server.md")]
+pub mod bolt_server {}
+
 #[doc = include_str!("glossary.md")]
 pub mod glossary {}
 
