@@ -55,10 +55,8 @@ impl Headers {
     }
 }
 
-fn flight(messages: &[&dyn Fn(&mut Vec<u8>)]) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    messages.iter().for_each(|write| write(&mut bytes));
-    bytes
+fn write(message: &impl WriteMessage, flight: &mut Vec<u8>) {
+    message.write(VERSION, false, flight).expect("a Vec takes all");
 }
 
 fn login(address: std::net::SocketAddr) -> Headers {
@@ -79,9 +77,9 @@ fn login(address: std::net::SocketAddr) -> Headers {
         auth: &auth,
         notifications: NotificationFilter::default(),
     };
-    let login = flight(&[&|out| hello.write(VERSION, false, out).expect("HELLO"), &|out| {
-        Logon { auth: &auth }.write(VERSION, false, out).expect("LOGON");
-    }]);
+    let mut login = Vec::new();
+    write(&hello, &mut login);
+    write(&Logon { auth: &auth }, &mut login);
     stream.write_all(&login).expect("loopback works");
     let mut headers = Headers::new(stream);
     assert_eq!((headers.records(), headers.records()), ((0, 0x70), (0, 0x70)));
@@ -89,12 +87,15 @@ fn login(address: std::net::SocketAddr) -> Headers {
 }
 
 fn pull(n: i64) -> Vec<u8> {
-    flight(&[&|out| Pull { n, qid: None }.write(VERSION, false, out).expect("PULL")])
+    let mut flight = Vec::new();
+    write(&Pull { n, qid: None }, &mut flight);
+    flight
 }
 
 fn run(query: &str) -> Vec<u8> {
-    let run = Run { query, params: &(), extra: &RunExtra::default() };
-    flight(&[&|out| run.write(VERSION, false, out).expect("RUN")])
+    let mut flight = Vec::new();
+    write(&Run { query, params: &(), extra: &RunExtra::default() }, &mut flight);
+    flight
 }
 
 fn stream(c: &mut Criterion) {
