@@ -204,7 +204,8 @@ impl std::fmt::Debug for Connection {
 /// The rows of one query, in the order the server sends them.
 ///
 /// A row borrows the receive buffer: it lives until the next call. Nothing is allocated per row, and what is not
-/// looked at is not decoded. [`RecordRef::to_owned`] keeps a row.
+/// looked at is not decoded. [`RecordRef::to_owned`] keeps a row, `RecordRef::deserialize` turns it into a struct that
+/// may borrow from it (feature `serde`).
 ///
 /// # Dropping
 /// Rows may be dropped at any point; that does no input or output. The next request of the connection first brings
@@ -246,6 +247,12 @@ impl Rows<'_> {
         drive(self.engine.finish(self.slot))?;
         self.engine.take_summary(self.slot)
     }
+
+    /// The rows turned into values of `T`, one by one.
+    #[cfg(feature = "serde")]
+    pub fn typed<T: serde::de::DeserializeOwned>(&mut self) -> Typed<'_, T> {
+        Typed { engine: self.engine, slot: self.slot, done: false, of: std::marker::PhantomData }
+    }
 }
 
 #[inline]
@@ -264,6 +271,33 @@ fn next(engine: &mut Engine<TcpIo>, slot: Slot) -> Result<Option<RecordRef<'_>>,
                 }
             }
         }
+    }
+}
+
+/// Rows as values of a type; made by [`Rows::typed`]. Ends after the first error.
+#[cfg(feature = "serde")]
+pub struct Typed<'r, T> {
+    engine: &'r mut Engine<TcpIo>,
+    slot: Slot,
+    done: bool,
+    of: std::marker::PhantomData<fn() -> T>,
+}
+
+#[cfg(feature = "serde")]
+impl<T: serde::de::DeserializeOwned> Iterator for Typed<'_, T> {
+    type Item = Result<T, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.done {
+            return None;
+        }
+        let item = match next(self.engine, self.slot) {
+            Ok(None) => None,
+            Ok(Some(row)) => Some(row.deserialize().map_err(Error::from)),
+            Err(error) => Some(Err(error)),
+        };
+        self.done = !matches!(item, Some(Ok(_)));
+        item
     }
 }
 

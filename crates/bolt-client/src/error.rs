@@ -263,6 +263,15 @@ impl From<DecodeError> for Error {
     }
 }
 
+/// As for [`DecodeError`]; the message names the field.
+#[cfg(feature = "serde")]
+impl From<bolt_wire::DeError> for Error {
+    #[cold]
+    fn from(error: bolt_wire::DeError) -> Self {
+        Error::new(Reason::WrongValue, format!("a row cannot be read as asked: {error}")).with_source(error)
+    }
+}
+
 /// Nothing of the request was sent.
 impl From<EncodeError> for Error {
     #[cold]

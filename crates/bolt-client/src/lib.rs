@@ -13,6 +13,8 @@ mod results;
 mod uri;
 
 pub use answers::Location;
+#[cfg(feature = "serde")]
+pub use blocking::Typed;
 pub use blocking::{Connection, Cursor, Rows, Transaction};
 pub use cancel::{CancelHandle, Interrupt};
 pub use config::{Config, FetchSize, Notifications, RunOptions, TxOptions};
@@ -26,6 +28,6 @@ pub use bolt_wire::handshake::Offer;
 pub use bolt_wire::request::{AccessMode, MinimumSeverity, NotificationClass};
 pub use bolt_wire::summary::Hints;
 pub use bolt_wire::{
-    Auth, DecodeError, Fields, FromValue, Limits, OwnedRecord, Params, RecordBatch, RecordRef, ServerFailure,
-    Summary, Value, ValueRef, Version,
+    Auth, DecodeError, Fields, FromValue, Limits, ListRef, Map, MapRef, NodeRef, OwnedRecord, Params,
+    PathRef, RecordBatch, RecordRef, RelationshipRef, ServerFailure, Summary, Value, ValueRef, Version,
 };

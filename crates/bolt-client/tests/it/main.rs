@@ -3,6 +3,7 @@
 mod cancelling;
 mod dropping;
 mod hostile;
+mod keeping;
 mod login;
 mod memory;
 mod peer;
