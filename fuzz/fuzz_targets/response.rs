@@ -1,0 +1,7 @@
+//! Anything as an answer in any version, then read as the answer to every request. Owns nothing: the model is `bolt_wire::model_proto`.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| bolt_wire::model_proto::response(bytes));
