@@ -17,3 +17,9 @@ pub mod readme {}
 
 #[doc = include_str!("bolt-cli.md")]
 pub mod bolt_cli {}
+
+#[doc = include_str!("bolt-wire.md")]
+pub mod bolt_wire {}
+
+#[doc = include_str!("wire.md")]
+pub mod wire {}
