@@ -5,28 +5,38 @@
 
 use std::hint::black_box;
 
-use bolt_wire::{DecodeError, MapRef, NodeRef, ValueRef};
+use bolt_wire::{DecodeError, DecodeReason, Kind, MapRef, NodeRef, RawRef, ValueRef};
 
-/// Decodes a value to its last byte.
+/// Decodes a value to its last byte. Scalars are read straight from their marker.
 ///
 /// # Errors
 /// A string that is not UTF-8.
 #[inline]
-pub(crate) fn touch(value: ValueRef<'_>) -> Result<(), DecodeError> {
-    match value {
-        ValueRef::Null | ValueRef::Bool(_) | ValueRef::Int(_) | ValueRef::Float(_) | ValueRef::String(_) => {
-            black_box(value);
-            Ok(())
+pub(crate) fn touch(raw: RawRef<'_>) -> Result<(), DecodeError> {
+    match raw.kind() {
+        Kind::Int => {
+            black_box(raw.int()?);
         }
-        other => touch_deep(other),
+        Kind::Float => {
+            black_box(raw.float()?);
+        }
+        Kind::String => {
+            black_box(raw.str()?.len());
+        }
+        Kind::Bool => {
+            black_box(raw.bool()?);
+        }
+        Kind::Null => {}
+        _ => touch_deep(raw.value()?)?,
     }
+    Ok(())
 }
 
 fn touch_deep(value: ValueRef<'_>) -> Result<(), DecodeError> {
     match value {
         ValueRef::List(list) => {
-            for item in list.iter() {
-                touch(item?)?;
+            for item in list.raws() {
+                touch(item)?;
             }
         }
         ValueRef::Map(map) => touch_map(map)?,
@@ -51,8 +61,8 @@ fn touch_deep(value: ValueRef<'_>) -> Result<(), DecodeError> {
             }
         }
         ValueRef::Structure(structure) => {
-            for field in structure.iter() {
-                touch(field?)?;
+            for field in structure.raws() {
+                touch(field)?;
             }
         }
         leaf => {
@@ -63,12 +73,20 @@ fn touch_deep(value: ValueRef<'_>) -> Result<(), DecodeError> {
 }
 
 fn touch_map(map: MapRef<'_>) -> Result<(), DecodeError> {
-    for entry in map.iter() {
-        let (key, value) = entry?;
-        black_box(key);
+    for (key, value) in map.entries() {
+        if std::str::from_utf8(black_box(key)).is_err() {
+            return Err(bad_key(map));
+        }
         touch(value)?;
     }
     Ok(())
+}
+
+/// The place of the key that is not UTF-8.
+#[cold]
+pub(crate) fn bad_key(map: MapRef<'_>) -> DecodeError {
+    let unnamed = DecodeError { offset: 0, reason: DecodeReason::InvalidUtf8 };
+    map.iter().find_map(Result::err).unwrap_or(unnamed)
 }
 
 fn touch_node(node: NodeRef<'_>) -> Result<(), DecodeError> {

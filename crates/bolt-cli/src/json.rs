@@ -18,7 +18,7 @@
 //! Recursion is bounded by the decoder's depth limit (1,024), which every value has passed before it comes here.
 
 use bolt_wire::{
-    DateTimeForm, DecodeError, ElementType, MapRef, NodeRef, PathRef, RelationshipRef,
+    DateTimeForm, DecodeError, ElementType, Kind, MapRef, NodeRef, PathRef, RawRef, RelationshipRef,
     UnboundRelationshipRef, ValueRef, VectorRef,
 };
 
@@ -71,6 +71,20 @@ fn float(out: &mut impl Sink, value: f64) {
     }
 }
 
+/// Appends the value that stands at a place. Scalars are read straight from their marker.
+///
+/// # Errors
+/// A string that is not UTF-8.
+#[inline]
+pub(crate) fn raw(out: &mut impl Sink, at: RawRef<'_>) -> Result<(), DecodeError> {
+    match at.kind() {
+        Kind::Int => scalar::int(out, at.int()?),
+        Kind::String => string(out, at.str()?),
+        _ => value(out, at.value()?)?,
+    }
+    Ok(())
+}
+
 /// Appends a value.
 ///
 /// # Errors
@@ -85,11 +99,11 @@ pub(crate) fn value(out: &mut impl Sink, value: ValueRef<'_>) -> Result<(), Deco
         ValueRef::Bytes(v) => quoted(out, |o| scalar::base64(o, v)),
         ValueRef::List(list) => {
             out.put(b"[");
-            for (i, item) in list.iter().enumerate() {
+            for (i, item) in list.raws().enumerate() {
                 if i > 0 {
                     out.put(b",");
                 }
-                self::value(out, item?)?;
+                raw(out, item)?;
             }
             out.put(b"]");
         }
@@ -178,14 +192,14 @@ pub(crate) fn hex_tag(tag: u8) -> [u8; 4] {
 
 fn map(out: &mut impl Sink, entries: MapRef<'_>) -> Result<(), DecodeError> {
     out.put(b"{");
-    for (i, entry) in entries.iter().enumerate() {
+    for (i, (key, item)) in entries.entries().enumerate() {
         if i > 0 {
             out.put(b",");
         }
-        let (key, item) = entry?;
+        let Ok(key) = std::str::from_utf8(key) else { return Err(crate::decode::bad_key(entries)) };
         string(out, key);
         out.put(b":");
-        value(out, item)?;
+        raw(out, item)?;
     }
     out.put(b"}");
     Ok(())

@@ -310,9 +310,9 @@ impl Printer {
                 if keys.is_empty() {
                     out.put(b"{");
                 }
-                for (key, value) in keys.iter().zip(row.values()) {
+                for (column, key) in keys.iter().enumerate() {
                     out.put(key);
-                    json::value(out, value?)?;
+                    json::raw(out, row.at(column)?)?;
                 }
                 out.put(b"}\n");
             }
@@ -326,8 +326,8 @@ impl Printer {
                 out.put(b"\r\n");
             }
             Printer::Null => {
-                for value in row.values() {
-                    crate::decode::touch(value?)?;
+                for column in 0..row.len() {
+                    crate::decode::touch(row.at(column)?)?;
                 }
             }
         }

@@ -23,15 +23,21 @@ pub(crate) fn int(out: &mut impl Sink, value: i64) {
 /// At least `width` digits of an unsigned number.
 #[inline]
 fn digits(out: &mut impl Sink, mut value: u64, width: usize) {
+    // Two digits a step: half the divisions, which are the cost.
+    const PAIRS: &[u8; 200] = b"\
+        0001020304050607080910111213141516171819202122232425262728293031323334353637383940414243444546474849\
+        5051525354555657585960616263646566676869707172737475767778798081828384858687888990919293949596979899";
     let mut text = [b'0'; 20];
     let mut at = text.len();
-    loop {
+    while value >= 10 {
+        let pair = (value % 100) as usize * 2;
+        value /= 100;
+        at -= 2;
+        text[at..at + 2].copy_from_slice(&PAIRS[pair..pair + 2]);
+    }
+    if value > 0 || at == text.len() {
         at -= 1;
-        text[at] = b'0' + (value % 10) as u8;
-        value /= 10;
-        if value == 0 {
-            break;
-        }
+        text[at] = b'0' + value as u8;
     }
     out.put(&text[at.min(text.len() - width)..]);
 }
