@@ -24,6 +24,7 @@ mod marker;
 pub mod model_proto;
 mod record;
 pub mod request;
+mod request_ref;
 pub mod response;
 pub mod route;
 #[cfg(feature = "serde")]
