@@ -10,7 +10,7 @@ fn numbered(range: std::ops::Range<usize>) -> Vec<u8> {
 
 #[test]
 fn memory_is_aligned_to_a_cache_line_at_every_capacity() {
-    assert!(LINE_BYTES >= 64);
+    const { assert!(LINE_BYTES >= 64) };
     for capacity in [1, 63, 64, 100, 4096, 16 << 10, 128 << 10, 1 << 20] {
         let mut buf = BoltBuf::with_config(BufConfig::new(capacity, 2 << 20).unwrap());
         assert_eq!(buf.writable().as_ptr().align_offset(LINE_BYTES), 0);
