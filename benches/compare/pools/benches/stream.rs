@@ -4,19 +4,25 @@
 //! frame where it can (borrowed) or as an owned frame (`owned`), and its sum is checked before it is timed. The reads are
 //! copies from memory: a socket adds a system call to each, makes differences smaller, and favours large reads, which
 //! contenders with a buffer of 8 or 16 KiB (`-8k`, `-16k`, circular) never make.
-//! Name: `stream/<frame sizes>/<read size>/<contender>`; throughput in bytes, so 1 GiB takes `1 / throughput`.
+//!
+//! Not criterion: the contenders take turns, pass by pass, so that a machine whose speed wanders slows all of them alike, and each
+//! ratio is one of neighbours in time. Arguments: a part of `stream/SIZES/READ` to run only that; `--test` for one round.
 
 use std::hint::black_box;
 use std::io::Read;
-use std::time::Duration;
+use std::time::Instant;
 
 use bolt_buf::{BoltBuf, BufConfig, Frame};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
-use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use ringbuf::traits::{Consumer, Observer, Producer, SplitRef};
 
 const INPUT_BYTES: usize = 4 << 20;
 const HEAD_BYTES: usize = 4;
+const WARM_UP_ROUNDS: usize = 20;
+const ROUNDS: usize = 300;
+
+/// The reads alone, into one small scratch: what no contender can be faster than.
+const FLOOR: &str = "floor-reads";
 
 /// One Ethernet segment's payload, and what a busy loopback or a large socket buffer gives.
 const READ_SIZES: [usize; 2] = [1448, 64 << 10];
@@ -70,14 +76,16 @@ fn first_frame(bytes: &[u8]) -> Option<&[u8]> {
     rest.get(..u32::from_le_bytes(*head) as usize)
 }
 
-fn expected(input: &[u8]) -> u64 {
-    let (mut sum, mut rest) = (0_u64, input);
+/// The sum of all frames, and how many there are.
+fn expected(input: &[u8]) -> (u64, usize) {
+    let (mut sum, mut frames, mut rest) = (0_u64, 0, input);
     while let Some(frame) = first_frame(rest) {
         sum = sum.wrapping_add(look(frame));
+        frames += 1;
         rest = &rest[HEAD_BYTES + frame.len()..];
     }
     assert!(rest.is_empty());
-    sum
+    (sum, frames)
 }
 
 fn read_only(source: &mut Segments<'_>, scratch: &mut [u8]) -> u64 {
@@ -264,60 +272,100 @@ fn ring(source: &mut Segments<'_>, ring: &mut ringbuf::HeapRb<u8>, scratch: &mut
     }
 }
 
-fn stream(c: &mut Criterion) {
+/// One contender and the seconds of each of its passes.
+struct Contender<'a> {
+    name: &'static str,
+    pass: Box<dyn FnMut(&mut Segments<'_>) -> u64 + 'a>,
+    seconds: Vec<f64>,
+}
+
+fn contenders<'a>(max: usize, read_bytes: usize) -> Vec<Contender<'a>> {
+    let mut list = Vec::new();
+    let mut add = |name, pass: Box<dyn FnMut(&mut Segments<'_>) -> u64 + 'a>| {
+        list.push(Contender { name, pass, seconds: Vec::new() });
+    };
+    let mut scratch = vec![0; read_bytes];
+    add(FLOOR, Box::new(move |source| read_only(source, &mut scratch)));
+    let mut buf = BoltBuf::new();
+    add("bolt-buf", Box::new(move |source| bolt_buf(source, &mut buf)));
+    let small = BufConfig { load_capacity_bytes: 16 << 10, ..BufConfig::default() };
+    let mut buf = BoltBuf::with_config(small);
+    add("bolt-buf-16k", Box::new(move |source| bolt_buf(source, &mut buf)));
+    let mut buf = BytesMut::with_capacity(8 << 10);
+    add("bytes-mut-8k", Box::new(move |source| bytes_mut(source, &mut buf, 1448)));
+    let mut buf = BytesMut::with_capacity(128 << 10);
+    add("bytes-mut-128k", Box::new(move |source| bytes_mut(source, &mut buf, read_bytes)));
+    let mut buf = circular::Buffer::with_capacity((2 * max + HEAD_BYTES).max(16 << 10));
+    add("circular", Box::new(move |source| circular(source, &mut buf)));
+    let mut buf = ringbuf::HeapRb::new(256 << 10);
+    let mut wrapped = Vec::new();
+    add("ringbuf", Box::new(move |source| ring(source, &mut buf, &mut wrapped)));
+    let mut buf = Vec::with_capacity(128 << 10);
+    add("vec-drain", Box::new(move |source| vec_drain(source, &mut buf)));
+    let (mut buf, mut held) = (BoltBuf::new(), Vec::new());
+    add("bolt-buf-held", Box::new(move |source| bolt_buf_held(source, &mut buf, &mut held)));
+    let (mut buf, mut held) = (BoltBuf::new(), Vec::new());
+    add("bolt-buf-owned", Box::new(move |source| bolt_buf_owned(source, &mut buf, &mut held)));
+    let mut buf = BoltBuf::new();
+    add("bolt-buf-owned-single", Box::new(move |source| bolt_buf_owned_one_by_one(source, &mut buf)));
+    let (mut buf, mut held) = (BytesMut::with_capacity(128 << 10), Vec::new());
+    add("bytes-mut-owned", Box::new(move |source| bytes_mut_owned(source, &mut buf, read_bytes, &mut held)));
+    list
+}
+
+/// The middle, the 10th and the 90th percentile.
+fn percentiles(values: &mut [f64]) -> [f64; 3] {
+    values.sort_by(f64::total_cmp);
+    [values.len() / 2, values.len() / 10, values.len() * 9 / 10].map(|i| values[i])
+}
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let is_smoke = arguments.iter().any(|argument| argument == "--test");
+    let filter = arguments.iter().find(|argument| !argument.starts_with("--"));
+    let rounds = if is_smoke { 1 } else { ROUNDS };
     for (sizes, min, max) in FRAME_SIZES {
-        let input = input(min, max);
-        let answer = expected(&input);
         for read_bytes in READ_SIZES {
-            let mut group = c.benchmark_group(format!("stream/{sizes}/{read_bytes}"));
-            group.throughput(Throughput::Bytes(input.len() as u64));
-            let mut run = |name: &str, pass: &mut dyn FnMut(&mut Segments<'_>) -> u64, is_checked: bool| {
-                let mut once = || pass(&mut Segments { rest: black_box(&input), read_bytes });
-                // Twice: contenders that adapt have done so, and leftovers would show.
-                for _ in 0..2 {
-                    let sum = once();
-                    assert!(!is_checked || sum == answer, "{name} saw other frames");
+            let title = format!("stream/{sizes}/{read_bytes}");
+            if filter.is_some_and(|filter| !title.contains(filter.as_str())) {
+                continue;
+            }
+            let input = input(min, max);
+            let (answer, frames) = expected(&input);
+            let mut list = contenders(max, read_bytes);
+            for round in 0..WARM_UP_ROUNDS + rounds {
+                for Contender { name, pass, seconds } in &mut list {
+                    let start = Instant::now();
+                    let sum = pass(&mut Segments { rest: black_box(&input), read_bytes });
+                    let elapsed = start.elapsed().as_secs_f64();
+                    assert!(*name == FLOOR || sum == answer, "{title}/{name} saw other frames");
+                    if round >= WARM_UP_ROUNDS {
+                        seconds.push(elapsed);
+                    }
                 }
-                group.bench_function(BenchmarkId::from_parameter(name), |b| b.iter(&mut once));
+            }
+            let ours = list.iter().position(|contender| contender.name == "bolt-buf").expect("listed");
+            let ours = list[ours].seconds.clone();
+            println!("{title}: {frames} frames in {} bytes, {rounds} rounds", input.len());
+            println!("  {:<22} {:>10} {:>24}", "", "ms per GiB", "of bolt-buf (p10 to p90)");
+            for Contender { name, seconds, .. } in &mut list {
+                let mut ratios: Vec<f64> =
+                    seconds.iter().zip(&ours).map(|(theirs, ours)| theirs / ours).collect();
+                let per_gib = 1e3 * (1_u64 << 30) as f64 / input.len() as f64;
+                let [median, ..] = percentiles(seconds);
+                let [ratio, low, high] = percentiles(&mut ratios);
+                println!("  {name:<22} {:>10.1} {ratio:>8.2} ({low:.2} to {high:.2})", median * per_gib);
+            }
+            let of = |name| {
+                list.iter().find(|c| c.name == name).map(|c| c.seconds[c.seconds.len() / 2]).expect("listed")
             };
-            let mut scratch = vec![0; read_bytes];
-            run("floor-reads", &mut |source| read_only(source, &mut scratch), false);
-            let mut buf = BoltBuf::new();
-            run("bolt-buf", &mut |source| bolt_buf(source, &mut buf), true);
-            let small = BufConfig { load_capacity_bytes: 16 << 10, ..BufConfig::default() };
-            let mut buf = BoltBuf::with_config(small);
-            run("bolt-buf-16k", &mut |source| bolt_buf(source, &mut buf), true);
-            let mut buf = BytesMut::with_capacity(8 << 10);
-            run("bytes-mut-8k", &mut |source| bytes_mut(source, &mut buf, 1448), true);
-            let mut buf = BytesMut::with_capacity(128 << 10);
-            run("bytes-mut-128k", &mut |source| bytes_mut(source, &mut buf, read_bytes), true);
-            let mut buf = circular::Buffer::with_capacity((2 * max + HEAD_BYTES).max(16 << 10));
-            run("circular", &mut |source| circular(source, &mut buf), true);
-            let mut buf = ringbuf::HeapRb::new(256 << 10);
-            let mut wrapped = Vec::new();
-            run("ringbuf", &mut |source| ring(source, &mut buf, &mut wrapped), true);
-            let mut buf = Vec::with_capacity(128 << 10);
-            run("vec-drain", &mut |source| vec_drain(source, &mut buf), true);
-            let (mut buf, mut held) = (BoltBuf::new(), Vec::new());
-            run("bolt-buf-held", &mut |source| bolt_buf_held(source, &mut buf, &mut held), true);
-            let (mut buf, mut held) = (BoltBuf::new(), Vec::new());
-            run("bolt-buf-owned", &mut |source| bolt_buf_owned(source, &mut buf, &mut held), true);
-            let mut buf = BoltBuf::new();
-            run("bolt-buf-owned-single", &mut |source| bolt_buf_owned_one_by_one(source, &mut buf), true);
-            let (mut buf, mut held) = (BytesMut::with_capacity(128 << 10), Vec::new());
-            run(
-                "bytes-mut-owned",
-                &mut |source| bytes_mut_owned(source, &mut buf, read_bytes, &mut held),
-                true,
+            let extra_ns = |owned, borrowed| (of(owned) - of(borrowed)) * 1e9 / frames as f64;
+            println!(
+                "  an owned frame costs: bolt-buf {:.2} ns kept, {:.2} ns dropped at once; bytes-mut {:.2} ns\n",
+                extra_ns("bolt-buf-owned", "bolt-buf-held"),
+                extra_ns("bolt-buf-owned-single", "bolt-buf"),
+                extra_ns("bytes-mut-owned", "bytes-mut-128k"),
             );
-            group.finish();
         }
     }
 }
-
-criterion_group! {
-    name = benches;
-    config = Criterion::default().warm_up_time(Duration::from_millis(300)).measurement_time(Duration::from_secs(1)).sample_size(30);
-    targets = stream
-}
-criterion_main!(benches);
