@@ -3,6 +3,9 @@
 #[doc = include_str!("ARCHITECTURE.md")]
 pub mod architecture {}
 
+#[doc = include_str!("bolt-buf.md")]
+pub mod bolt_buf {}
+
 #[doc = include_str!("bolt-server.md")]
 pub mod bolt_server {}
 
@@ -23,3 +26,6 @@ pub mod bolt_wire {}
 
 #[doc = include_str!("wire.md")]
 pub mod wire {}
+
+#[doc = include_str!("unsafe.md")]
+pub mod unsafe_code {}
