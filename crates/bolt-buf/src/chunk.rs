@@ -482,13 +482,13 @@ pub(crate) unsafe fn witness_read(header: NonNull<Header>) {
 #[cfg(feature = "bytes")]
 // SAFETY: `chunk_mut` is the tail, whose length never exceeds `remaining_mut`, and `advance_mut` is checked.
 unsafe impl bytes::BufMut for crate::BoltBuf {
-    /// What the hard maximum leaves; the allocator may refuse earlier, and then [`chunk_mut`](Self::chunk_mut) is empty.
+    /// What the hard maximum leaves; the allocator may refuse earlier, and then `chunk_mut` is empty.
     fn remaining_mut(&self) -> usize {
         self.max_capacity_bytes() - self.len()
     }
 
     /// # Panics
-    /// If `cnt` is more than [`chunk_mut`](Self::chunk_mut) was long.
+    /// If `cnt` is more than `chunk_mut` was long.
     unsafe fn advance_mut(&mut self, cnt: usize) {
         if let Err(error) = self.advance(cnt) {
             panic!("advance_mut: {error}");
