@@ -148,7 +148,8 @@ impl Pending {
     /// Whether real servers bear `request` behind what is owed.
     ///
     /// They close the connection upon BEGIN, LOGON or LOGOFF behind a request of the same flight that fails, and upon RESET behind an
-    /// unanswered BEGIN or LOGOFF. RESET, BEGIN, RUN, PULL in one flight is fine, as are HELLO, LOGON and LOGOFF, LOGON.
+    /// unanswered BEGIN or LOGOFF. A RESET that arrives before HELLO or LOGON was answered is answered FAILURE or IGNORED in its turn and
+    /// resets nothing (seen on Neo4j 5.26). RESET, BEGIN, RUN, PULL in one flight is fine, as are HELLO, LOGON and LOGOFF, LOGON.
     #[must_use]
     pub fn allows_behind(&self, request: RequestTag) -> bool {
         use RequestTag as R;
@@ -156,7 +157,7 @@ impl Pending {
         match request {
             R::Begin | R::Logoff => !self.failed_without_reset() && self.owed_since_reset() == 0,
             R::Logon => all_owed(|owed| matches!(owed, R::Hello | R::Logoff | R::Reset)),
-            R::Reset => all_owed(|owed| !matches!(owed, R::Begin | R::Logoff)),
+            R::Reset => all_owed(|owed| !matches!(owed, R::Begin | R::Logoff | R::Hello | R::Logon)),
             _ => true,
         }
     }

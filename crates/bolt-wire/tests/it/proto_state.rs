@@ -101,6 +101,7 @@ fn what_real_servers_bear_in_one_flight() {
         (&[R::Run], R::Logon, false),
         (&[R::Begin], R::Reset, false),
         (&[R::Logoff], R::Reset, false),
+        (&[R::Hello, R::Logon, R::Run, R::Pull], R::Reset, false),
         (&[R::Run, R::Pull], R::Reset, true),
     ];
     for (owed, request, allowed) in table {
