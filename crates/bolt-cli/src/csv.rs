@@ -23,6 +23,9 @@ struct Doubled<'s, S: Sink>(&'s mut S);
 
 impl<S: Sink> Sink for Doubled<'_, S> {
     fn put(&mut self, bytes: &[u8]) {
+        if !bytes.contains(&b'"') {
+            return self.0.put(bytes);
+        }
         for (i, piece) in bytes.split(|b| *b == b'"').enumerate() {
             if i > 0 {
                 self.0.put(b"\"\"");

@@ -61,6 +61,11 @@ impl Store {
         Ok(Arc::new(store))
     }
 
+    /// The private directory of a graph that ends with the server.
+    pub(crate) fn temporary(&self) -> Option<PathBuf> {
+        self.temporary.clone()
+    }
+
     /// A session's view of the graph. Costs nothing until its first statement.
     pub(crate) fn graph(self: &Arc<Self>) -> Graph {
         Graph { store: Arc::clone(self), db: None, open: None, started: false }

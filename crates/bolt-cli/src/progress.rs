@@ -1,7 +1,8 @@
 //! The line that tells how far a long stream has come: on standard error, if that is a terminal, and gone when the stream ends.
 //!
-//! When the records go to the same terminal, [`Screen`] takes the line away before each block of them, so the two never mix. Looks at the
-//! clock only every [`LOOK_EVERY`] records, so that a stream of millions a second does not pay for it; allocates nothing.
+//! When the records go to the same terminal, [`Screen`] takes the line away before each block of them, so the two never mix. How many
+//! records pass before the clock is looked at again follows from their rate, so that a stream of millions a second does not pay for it and
+//! one of a record a second is told at once; allocates nothing.
 
 use std::cell::Cell;
 use std::io::{self, IsTerminal, Write};
@@ -10,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use crate::scalar;
 
-/// Records between two looks at the clock.
-const LOOK_EVERY: u64 = 256;
+/// Seconds of records between two looks at the clock: a quarter of [`INTERVAL`], so that lines come about when they should.
+const LOOK_SECONDS: f64 = 0.05;
 /// A stream shorter than this needs no line.
 const QUIET: Duration = Duration::from_millis(700);
 /// Time between two lines: what an eye can follow.
@@ -45,7 +46,10 @@ fn wipe(shown: &Cell<bool>) {
 
 pub(crate) struct Progress {
     began: Instant,
-    next: Option<Instant>,
+    /// When the next line is due.
+    next: Instant,
+    /// The record at which the clock is looked at.
+    look_at: u64,
     shown: Rc<Cell<bool>>,
     line: Vec<u8>,
 }
@@ -53,8 +57,8 @@ pub(crate) struct Progress {
 impl Progress {
     pub(crate) fn new() -> Self {
         let began = Instant::now();
-        let next = io::stderr().is_terminal().then_some(began + QUIET);
-        Self { began, next, shown: Rc::default(), line: Vec::with_capacity(128) }
+        let look_at = if io::stderr().is_terminal() { 1 } else { u64::MAX };
+        Self { began, next: began + QUIET, look_at, shown: Rc::default(), line: Vec::with_capacity(128) }
     }
 
     /// Wraps what the records are written to.
@@ -65,22 +69,21 @@ impl Progress {
     /// So many records have come.
     #[inline]
     pub(crate) fn record(&mut self, records: u64) {
-        if records.is_multiple_of(LOOK_EVERY)
-            && let Some(next) = self.next
-        {
-            self.look(records, next);
+        if records >= self.look_at {
+            self.look(records);
         }
     }
 
     #[cold]
-    fn look(&mut self, records: u64, next: Instant) {
+    fn look(&mut self, records: u64) {
         let now = Instant::now();
-        if now < next {
+        let rate = records as f64 / now.duration_since(self.began).as_secs_f64().max(1e-6);
+        self.look_at = records + (rate * LOOK_SECONDS).clamp(1.0, 1e6) as u64;
+        if now < self.next {
             return;
         }
-        self.next = Some(now + INTERVAL);
+        self.next = now + INTERVAL;
         self.shown.set(true);
-        let rate = records as f64 / now.duration_since(self.began).as_secs_f64();
         self.line.clear();
         self.line.extend_from_slice(WIPE);
         scalar::int(&mut self.line, i64::try_from(records).unwrap_or(i64::MAX));

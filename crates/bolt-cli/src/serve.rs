@@ -5,6 +5,10 @@
 
 use std::io::{self, Read, Write};
 use std::net::SocketAddr;
+use std::process;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
 
 use bolt_server::generated::GeneratedBackend;
 use bolt_server::{Backend, Credentials, Server, ServerConfig};
@@ -13,6 +17,9 @@ use crate::args;
 use crate::exit::Stop;
 use crate::password;
 
+/// How long a stop waits for statements that cannot be interrupted. What they did is undone: nothing half-done reaches the file.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// Serves until it is stopped.
 ///
 /// # Errors
@@ -20,7 +27,7 @@ use crate::password;
 pub(crate) fn serve(serve: &args::Serve) -> Result<(), Stop> {
     let credentials = credentials(serve)?;
     if serve.generated {
-        return listen(serve, GeneratedBackend::new(credentials), "generated streams");
+        return listen(serve, GeneratedBackend::new(credentials), "generated streams", || {});
     }
     embedded(serve, credentials)
 }
@@ -32,8 +39,13 @@ fn embedded(serve: &args::Serve, credentials: Credentials) -> Result<(), Stop> {
         Some(path) => format!("the graph in {}", path.display()),
         None => "a graph that ends with this server".into(),
     };
+    let remains = store.temporary();
     let backend = crate::backend::GraphBackend::new(store, credentials);
-    listen(serve, backend, &what)
+    listen(serve, backend, &what, move || {
+        if let Some(directory) = &remains {
+            let _ = std::fs::remove_dir_all(directory);
+        }
+    })
 }
 
 #[cfg(not(feature = "embedded"))]
@@ -62,19 +74,47 @@ fn credentials(serve: &args::Serve) -> Result<Credentials, Stop> {
     Ok(Credentials::user(&serve.user, password))
 }
 
-fn listen(serve: &args::Serve, backend: impl Backend, what: &str) -> Result<(), Stop> {
+/// `abandon` puts away what a server that would not stop leaves behind.
+fn listen(
+    serve: &args::Serve,
+    backend: impl Backend,
+    what: &str,
+    abandon: impl Fn() + Send + 'static,
+) -> Result<(), Stop> {
     let server = Server::bind(serve.listen, ServerConfig::default(), backend)
         .map_err(|e| Stop::failed(format!("{e}{}", advice(serve.listen, &e))))?;
     let handle = server.handle();
-    let stop = handle.clone();
-    ctrlc::set_handler(move || stop.shutdown())
+    let abandon = Arc::new(Mutex::new(Some(abandon)));
+    let leave = move || {
+        // Whoever comes second finds nothing left to do but to go as well.
+        if let Some(abandon) = abandon.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            let _ = writeln!(io::stderr(), "a statement would not stop; leaving it undone");
+            abandon();
+        }
+        process::exit(0);
+    };
+    let mut signals = 0;
+    let stop = move || {
+        signals += 1;
+        if signals > 1 {
+            leave();
+        }
+        handle.shutdown();
+        let leave = leave.clone();
+        thread::spawn(move || {
+            thread::sleep(PATIENCE);
+            leave();
+        });
+    };
+    let stop = Arc::new(Mutex::new(stop));
+    let signalled = Arc::clone(&stop);
+    ctrlc::set_handler(move || (signalled.lock().unwrap_or_else(PoisonError::into_inner))())
         .map_err(|e| Stop::failed(format!("no signal handler: {e}")))?;
     if serve.until_eof {
-        let stop = handle;
-        std::thread::spawn(move || {
+        thread::spawn(move || {
             let mut byte = [0];
             while matches!(io::stdin().read(&mut byte), Ok(1)) {}
-            stop.shutdown();
+            (stop.lock().unwrap_or_else(PoisonError::into_inner))();
         });
     }
     let mut out = io::stdout();

@@ -179,6 +179,20 @@ fn a_kept_graph_is_there_again_after_a_restart() {
     }
 }
 
+#[cfg(unix)]
+#[test]
+fn a_server_stops_although_a_statement_cannot() {
+    let mut server = Server::start(&[]);
+    // A million million rows to count: days, and nothing in the engine to interrupt them by.
+    let query = "UNWIND range(1, 1000000) AS a UNWIND range(1, 1000000) AS b RETURN count(*)";
+    let client = crate::support::start(&mut server.run(&[query]));
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    let pid = server.guard.0.id().to_string();
+    assert!(std::process::Command::new("kill").args(["-TERM", &pid]).status().expect("kill runs").success());
+    assert_eq!(server.guard.wait().code(), Some(0));
+    assert_eq!(crate::support::finish(client).code(), 1);
+}
+
 #[test]
 fn a_file_that_is_no_graph_is_refused_at_the_start() {
     let path = std::env::temp_dir().join(format!("bolt-it-foreign-{}", std::process::id()));
