@@ -21,6 +21,9 @@ mod limits;
 mod marker;
 #[cfg(feature = "model")]
 #[doc(hidden)]
+pub mod model;
+#[cfg(feature = "model")]
+#[doc(hidden)]
 pub mod model_proto;
 mod record;
 pub mod request;

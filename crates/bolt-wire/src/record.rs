@@ -227,7 +227,7 @@ fn not_a_record(message: &[u8]) -> DecodeError {
     };
     match *message {
         [HEADER, TAG, m, ..] => wrong(2, "the list of a RECORD", m),
-        [m, TAG, ..] if m & 0xF0 == marker::STRUCT0 => {
+        [m, TAG, ..] if m != HEADER && m & 0xF0 == marker::STRUCT0 => {
             let reason = DecodeReason::FieldCount { what: "a RECORD", expected: 1, found: m & 0x0F };
             DecodeError { offset: 0, reason }
         }
