@@ -318,7 +318,7 @@ impl Choices<'_> {
         let kind = if depth == 0 { self.byte() % 16 } else { self.byte() % 22 };
         match kind {
             0 => Value::Null,
-            1 => (self.byte() % 2 == 0).into(),
+            1 => (self.byte() < 128).into(),
             2..=4 => self.int().into(),
             5 => self.float().into(),
             6 => self.string().into(),

@@ -231,7 +231,7 @@ fn not_a_record(message: &[u8]) -> DecodeError {
             let reason = DecodeReason::FieldCount { what: "a RECORD", expected: 1, found: m & 0x0F };
             DecodeError { offset: 0, reason }
         }
-        [m, tag, ..] if m & 0xF0 == marker::STRUCT0 => {
+        [m, tag, ..] if tag != TAG && m & 0xF0 == marker::STRUCT0 => {
             DecodeError { offset: 1, reason: DecodeReason::UnknownStructure { tag } }
         }
         [m, ..] if m & 0xF0 != marker::STRUCT0 => wrong(0, "a RECORD", m),

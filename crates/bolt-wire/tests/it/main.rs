@@ -1,8 +1,5 @@
 //! The integration tests of bolt-wire, one module per part. Owns no test itself.
 
-#[global_allocator]
-static ALLOC: bolt_alloc::CountingAlloc = bolt_alloc::CountingAlloc::new();
-
 mod pack_alloc;
 mod pack_golden;
 mod pack_model;
