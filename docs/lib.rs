@@ -29,3 +29,6 @@ pub mod wire {}
 
 #[doc = include_str!("unsafe.md")]
 pub mod unsafe_code {}
+
+#[doc = include_str!("bolt-client.md")]
+pub mod bolt_client {}
