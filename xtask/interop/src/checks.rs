@@ -535,7 +535,6 @@ fn failure_in_mid_stream(target: &Target) -> Outcome {
             Err(error) => break Some(error),
         }
     };
-    drop(rows);
     if target.kind == Kind::Kglite {
         alive(&mut conn)?;
         return Ok(Seen::Unsupported("results are made whole before RUN answers, and 1 / 0 is null".into()));
@@ -617,12 +616,12 @@ fn two_results_open(target: &Target) -> Outcome {
     let one = tx.run("UNWIND range(1, 50) AS x RETURN x", ()).map_err(text)?;
     let two = tx.run("UNWIND range(1, 50) AS x RETURN x * 10 AS y", ()).map_err(text)?;
     for i in 1..=50 {
-        let b = tx.next(&two).map_err(text)?.ok_or("two ended early")?.get::<i64>(0).map_err(text)?;
-        let a = tx.next(&one).map_err(text)?.ok_or("one ended early")?.get::<i64>(0).map_err(text)?;
+        let b = tx.next(two).map_err(text)?.ok_or("two ended early")?.get::<i64>(0).map_err(text)?;
+        let a = tx.next(one).map_err(text)?.ok_or("one ended early")?.get::<i64>(0).map_err(text)?;
         ensure(a == i && b == i * 10, || format!("row {i}: {a} and {b}"))?;
     }
-    ensure(tx.next(&one).map_err(text)?.is_none(), || "one goes on".into())?;
-    ensure(tx.next(&two).map_err(text)?.is_none(), || "two goes on".into())?;
+    ensure(tx.next(one).map_err(text)?.is_none(), || "one goes on".into())?;
+    ensure(tx.next(two).map_err(text)?.is_none(), || "two goes on".into())?;
     tx.commit().map_err(text)?;
     alive(&mut conn)?;
     Ok(Seen::Works)
@@ -666,7 +665,6 @@ fn cancel_a_stream(target: &Target) -> Outcome {
             handle.cancel().map_err(text)?;
         }
     };
-    drop(rows);
     match ended {
         Ok(()) if target.kind.is_neo4j() => return Err(format!("all {seen} records came in spite of RESET")),
         Err(error) if !error.is_connection_usable() => {
@@ -680,7 +678,7 @@ fn cancel_a_stream(target: &Target) -> Outcome {
 
 fn limits(target: &Target) -> Outcome {
     // A record beyond the message limit: an error that names the limit, and a connection that is over.
-    let mut small = Limits::default();
+    let mut small = Limits::DEFAULT;
     small.message_bytes_max = 100_000;
     let mut conn = Connection::connect(&config(target)?.limits(small)).map_err(text)?;
     let mut rows = conn.run("RETURN [x IN range(1, 300000) | x] AS l", ()).map_err(text)?;
@@ -690,11 +688,10 @@ fn limits(target: &Target) -> Outcome {
     };
     ensure(error.to_string().contains("100000"), || format!("the limit is not named: {error}"))?;
     ensure(!error.is_connection_usable(), || format!("the connection is kept: {error}"))?;
-    drop(rows);
     ensure(conn.run("RETURN 1", ()).is_err(), || "a connection that is over was used".into())?;
 
     // A record deeper than the limit.
-    let mut shallow = Limits::default();
+    let mut shallow = Limits::DEFAULT;
     shallow.depth_max = 20;
     let mut conn = Connection::connect(&config(target)?.limits(shallow)).map_err(text)?;
     let mut deep = Value::Int(1);
