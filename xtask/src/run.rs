@@ -37,7 +37,11 @@ pub(crate) struct Context {
 impl Context {
     /// Finds the workspace this program was built from.
     pub(crate) fn new() -> Result<Self, String> {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().ok_or("xtask has no parent directory")?;
+        // Cargo says at run time where it was called; two checkouts that share a target directory share the binary.
+        let told = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+        let own =
+            told.filter(|path| path.ends_with("xtask")).unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+        let root = own.parent().ok_or("xtask has no parent directory")?;
         if !root.join("Cargo.toml").is_file() {
             return Err(format!(
                 "{} holds no workspace; was the checkout moved? Build again.",
