@@ -7,7 +7,7 @@ use bolt_wire::{
     RecordDecoder, RecordRef, Serde, Uuid, Value, from_raw, to_value,
 };
 use serde::{Deserialize, Serialize};
-use serde_derive as derive;
+use serde_derive as macros;
 
 use crate::pack_golden::{encode, hex};
 
@@ -25,7 +25,7 @@ pub(crate) fn with_record<R>(
     look(decoder.record(&message, &fields))
 }
 
-#[derive(Debug, PartialEq, derive::Serialize, derive::Deserialize)]
+#[derive(Debug, PartialEq, macros::Serialize, macros::Deserialize)]
 struct Person<'a> {
     name: &'a str,
     age: u8,
@@ -33,7 +33,7 @@ struct Person<'a> {
     mail: Option<String>,
 }
 
-#[derive(Debug, PartialEq, derive::Serialize, derive::Deserialize)]
+#[derive(Debug, PartialEq, macros::Serialize, macros::Deserialize)]
 enum Shape {
     Empty,
     Circle(f64),
@@ -72,7 +72,7 @@ fn records_by_name_by_position_and_through_the_only_column() {
         assert_eq!(record.get::<Serde<Person<'_>>>(0).unwrap().0, person);
     });
     with_record(&["x"], vec![Value::Int(7)], |record| {
-        #[derive(derive::Deserialize)]
+        #[derive(macros::Deserialize)]
         struct Wrapper(i64);
         assert_eq!(record.deserialize::<Wrapper>().unwrap().0, 7);
         assert_eq!(record.deserialize::<Option<u16>>().unwrap(), Some(7));
@@ -160,7 +160,7 @@ fn unknown_lengths_are_counted() {
 
 #[test]
 fn own_types_pass_through_serde_as_themselves() {
-    #[derive(Debug, PartialEq, derive::Serialize, derive::Deserialize)]
+    #[derive(Debug, PartialEq, macros::Serialize, macros::Deserialize)]
     struct Own {
         at: DateTime,
         zoned: DateTimeZoned,
