@@ -77,7 +77,7 @@ pub struct Location {
 
 /// What one look at the buffered bytes gave.
 pub(crate) enum Polled {
-    /// A record of the result asked about; `prefetch` when the next batch should be asked for now.
+    /// A record of the result asked about; `prefetch` when the next batch should be asked for at once.
     Record { location: Location, prefetch: bool },
     /// The result has ended well.
     End,

@@ -1,4 +1,5 @@
 //! Counts against a known list of calls, scopes, threads, and the messages of a failed assertion.
+//! It implements an allocator that always fails. unsafe: allowed here
 
 use std::alloc::{GlobalAlloc, Layout};
 use std::hint::black_box;
