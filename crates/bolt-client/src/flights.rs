@@ -80,6 +80,9 @@ impl<I: Io> Engine<I> {
             self.reset_wanted = false;
             self.stats.resets += resets as u64;
         }
+        if matches!(flight, Flight::Fresh | Flight::Begin) {
+            self.interrupted = false;
+        }
         self.owed.append(&mut self.staged);
         self.write_out().await?;
         // RESET must not overtake the answer to BEGIN: a cancel waits until `await_begin` has seen it.
@@ -332,9 +335,24 @@ impl<I: Io> Engine<I> {
         self.staged.push_back(Owed::Run(slot));
         self.staged.push_back(Owed::Pull(slot));
         self.results.by_index(slot.index).pull_sent();
-        self.send_flight(flight).await?;
+        if let Err(error) = self.send_flight(flight).await {
+            // Nothing of it was sent when there was no room for the rows that are in the way.
+            if error.reason() == Reason::Limit {
+                self.free(slot);
+            }
+            return Err(error);
+        }
         loop {
-            let answered = self.answer().await?;
+            let answered = match self.answer().await {
+                Ok(answered) => answered,
+                Err(error) => {
+                    // The caller gets no name for this result, so nobody will read it.
+                    if let Ok(result) = self.results.get_mut(slot) {
+                        result.abandon();
+                    }
+                    return Err(error);
+                }
+            };
             if answered.to == Owed::Run(slot) {
                 return match answered.outcome {
                     Outcome::Success => Ok(slot),

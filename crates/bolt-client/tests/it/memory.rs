@@ -28,7 +28,19 @@ fn rows_set_aside_stay_under_the_ceiling_and_none_is_lost() {
         count += 1;
     }
     assert_eq!(count, 20_000);
-    tx.rollback().unwrap();
+    // So does a request that is itself too large to be written while rows are owed.
+    let large = tx.run_fetching("count 20000", (), 0_u32).unwrap();
+    let parameter = "x".repeat(40_000);
+    let error = tx.run("count 1", [("p", parameter.as_str())]).unwrap_err();
+    assert_eq!(error.reason(), Reason::Limit, "{error}");
+    let mut count = 0;
+    while tx.next(large).unwrap().is_some() {
+        count += 1;
+    }
+    assert_eq!(count, 20_000);
+    let fits = tx.run("count 1", [("p", parameter.as_str())]).unwrap();
+    assert!(tx.next(fits).unwrap().is_some());
+    tx.commit().unwrap();
     assert!(conn.stats().buffers_bytes <= 256 << 10, "{:?}", conn.stats());
     drop(conn);
     server.join();
