@@ -5,7 +5,7 @@
 
 use std::hint::black_box;
 
-use bolt_wire::{DecodeError, DecodeReason, Kind, MapRef, NodeRef, RawRef, ValueRef};
+use bolt_wire::{DecodeError, DecodeReason, Kind, ListRef, MapRef, NodeRef, RawRef, ValueRef};
 
 /// Decodes a value to its last byte. Scalars are read straight from their marker.
 ///
@@ -27,18 +27,17 @@ pub(crate) fn touch(raw: RawRef<'_>) -> Result<(), DecodeError> {
             black_box(raw.bool()?);
         }
         Kind::Null => {}
+        Kind::List => touch_list(raw.list()?)?,
+        Kind::Map => touch_map(raw.map()?)?,
         _ => touch_deep(raw.value()?)?,
     }
     Ok(())
 }
 
+#[inline(never)]
 fn touch_deep(value: ValueRef<'_>) -> Result<(), DecodeError> {
     match value {
-        ValueRef::List(list) => {
-            for item in list.raws() {
-                touch(item)?;
-            }
-        }
+        ValueRef::List(list) => touch_list(list)?,
         ValueRef::Map(map) => touch_map(map)?,
         ValueRef::Node(node) => touch_node(node)?,
         ValueRef::Relationship(rel) => {
@@ -68,6 +67,13 @@ fn touch_deep(value: ValueRef<'_>) -> Result<(), DecodeError> {
         leaf => {
             black_box(leaf);
         }
+    }
+    Ok(())
+}
+
+fn touch_list(list: ListRef<'_>) -> Result<(), DecodeError> {
+    for item in list.raws() {
+        touch(item)?;
     }
     Ok(())
 }

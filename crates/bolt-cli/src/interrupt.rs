@@ -46,6 +46,7 @@ impl Interrupts {
     }
 
     /// What to do if a signal ends the process before [`clear_on_exit`](Self::clear_on_exit).
+    #[cfg(unix)]
     pub(crate) fn on_exit(&self, restore: impl FnOnce() + Send + 'static) {
         self.lock().on_exit = Some(Box::new(restore));
     }

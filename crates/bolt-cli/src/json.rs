@@ -18,7 +18,7 @@
 //! Recursion is bounded by the decoder's depth limit (1,024), which every value has passed before it comes here.
 
 use bolt_wire::{
-    DateTimeForm, DecodeError, ElementType, Kind, MapRef, NodeRef, PathRef, RawRef, RelationshipRef,
+    DateTimeForm, DecodeError, ElementType, Kind, ListRef, MapRef, NodeRef, PathRef, RawRef, RelationshipRef,
     UnboundRelationshipRef, ValueRef, VectorRef,
 };
 
@@ -71,7 +71,8 @@ fn float(out: &mut impl Sink, value: f64) {
     }
 }
 
-/// Appends the value that stands at a place. Scalars are read straight from their marker.
+/// Appends the value that stands at a place. Scalars are read straight from their marker; lists and dictionaries recurse through here
+/// and through nothing larger, so that a thousand levels fit a small stack.
 ///
 /// # Errors
 /// A string that is not UTF-8.
@@ -80,8 +81,22 @@ pub(crate) fn raw(out: &mut impl Sink, at: RawRef<'_>) -> Result<(), DecodeError
     match at.kind() {
         Kind::Int => scalar::int(out, at.int()?),
         Kind::String => string(out, at.str()?),
+        Kind::List => list(out, at.list()?)?,
+        Kind::Map => map(out, at.map()?)?,
         _ => value(out, at.value()?)?,
     }
+    Ok(())
+}
+
+fn list(out: &mut impl Sink, items: ListRef<'_>) -> Result<(), DecodeError> {
+    out.put(b"[");
+    for (i, item) in items.raws().enumerate() {
+        if i > 0 {
+            out.put(b",");
+        }
+        raw(out, item)?;
+    }
+    out.put(b"]");
     Ok(())
 }
 
@@ -89,6 +104,7 @@ pub(crate) fn raw(out: &mut impl Sink, at: RawRef<'_>) -> Result<(), DecodeError
 ///
 /// # Errors
 /// A string that is not UTF-8.
+#[inline(never)]
 pub(crate) fn value(out: &mut impl Sink, value: ValueRef<'_>) -> Result<(), DecodeError> {
     match value {
         ValueRef::Null => out.put(b"null"),
@@ -97,16 +113,7 @@ pub(crate) fn value(out: &mut impl Sink, value: ValueRef<'_>) -> Result<(), Deco
         ValueRef::Float(v) => float(out, v),
         ValueRef::String(v) => string(out, v),
         ValueRef::Bytes(v) => quoted(out, |o| scalar::base64(o, v)),
-        ValueRef::List(list) => {
-            out.put(b"[");
-            for (i, item) in list.raws().enumerate() {
-                if i > 0 {
-                    out.put(b",");
-                }
-                raw(out, item)?;
-            }
-            out.put(b"]");
-        }
+        ValueRef::List(items) => list(out, items)?,
         ValueRef::Map(entries) => map(out, entries)?,
         ValueRef::Node(v) => node(out, v)?,
         ValueRef::Relationship(v) => relationship(out, v)?,
@@ -355,5 +362,36 @@ mod tests {
             string(&mut out, text);
             assert_eq!(String::from_utf8(out).expect("text"), json);
         }
+    }
+
+    #[test]
+    fn as_deep_as_the_decoder_lets_through() {
+        // The smallest stack a main thread has anywhere is 1 MiB; a debug build's frames are many times larger.
+        let stack_bytes = if cfg!(debug_assertions) { 8 << 20 } else { 1 << 20 };
+        let deepest = std::thread::Builder::new().stack_size(stack_bytes).spawn(deepest).expect("a thread");
+        deepest.join().expect("rendered");
+    }
+
+    /// The deepest value any record can hold, in every renderer.
+    fn deepest() {
+        let depth = bolt_wire::DEPTH_MAX_DEFAULT as usize - 2;
+        let mut message = vec![0x91; depth];
+        message.push(7);
+        let dialect = bolt_wire::Version::V5_8.dialect(false);
+        bolt_wire::Walker::new(bolt_wire::DEPTH_MAX_DEFAULT)
+            .walk(&message, 0, dialect)
+            .expect("within the limit");
+        let at = RawRef::new(&message, 0);
+        let expected = format!("{}7{}", "[".repeat(depth), "]".repeat(depth));
+        let mut out = Vec::new();
+        raw(&mut out, at).expect("rendered");
+        assert_eq!(out, expected.as_bytes());
+        out.clear();
+        crate::text::cell(&mut out, at.value().expect("a list")).expect("rendered");
+        assert_eq!(out, expected.as_bytes());
+        out.clear();
+        crate::csv::value(&mut out, at.value().expect("a list")).expect("rendered");
+        assert_eq!(out, format!("\"{expected}\"").as_bytes());
+        crate::decode::touch(at).expect("decoded");
     }
 }

@@ -4,7 +4,9 @@
 //! the direction of text are written as escapes, so a value can neither move the cursor nor disguise itself. Never meant to be read
 //! back: `json` and `csv` are.
 
-use bolt_wire::{DecodeError, MapRef, NodeRef, PathRef, UnboundRelationshipRef, ValueRef};
+use bolt_wire::{
+    DecodeError, Kind, ListRef, MapRef, NodeRef, PathRef, RawRef, UnboundRelationshipRef, ValueRef,
+};
 
 use crate::sink::{Fmt, Sink};
 use crate::{json, scalar};
@@ -19,7 +21,7 @@ pub(crate) fn cell(out: &mut impl Sink, value: ValueRef<'_>) -> Result<(), Decod
             plain(out, text);
             Ok(())
         }
-        other => nested(out, other),
+        other => leaf(out, other),
     }
 }
 
@@ -59,7 +61,29 @@ fn quoted(out: &mut impl Sink, text: &str) {
     out.put(b"\"");
 }
 
-fn nested(out: &mut impl Sink, value: ValueRef<'_>) -> Result<(), DecodeError> {
+/// The value that stands at a place inside another one. Lists and dictionaries recurse through here and through nothing larger.
+fn nested(out: &mut impl Sink, at: RawRef<'_>) -> Result<(), DecodeError> {
+    match at.kind() {
+        Kind::List => list(out, at.list()?),
+        Kind::Map => map(out, at.map()?),
+        _ => leaf(out, at.value()?),
+    }
+}
+
+fn list(out: &mut impl Sink, items: ListRef<'_>) -> Result<(), DecodeError> {
+    out.put(b"[");
+    for (i, item) in items.raws().enumerate() {
+        if i > 0 {
+            out.put(b", ");
+        }
+        nested(out, item)?;
+    }
+    out.put(b"]");
+    Ok(())
+}
+
+#[inline(never)]
+fn leaf(out: &mut impl Sink, value: ValueRef<'_>) -> Result<(), DecodeError> {
     match value {
         ValueRef::Null => out.put(b"null"),
         ValueRef::Bool(v) => out.put(if v { b"true" } else { b"false" }),
@@ -72,16 +96,7 @@ fn nested(out: &mut impl Sink, value: ValueRef<'_>) -> Result<(), DecodeError> {
                 out.put(&[scalar::hex(byte >> 4), scalar::hex(*byte)]);
             }
         }
-        ValueRef::List(list) => {
-            out.put(b"[");
-            for (i, item) in list.iter().enumerate() {
-                if i > 0 {
-                    out.put(b", ");
-                }
-                nested(out, item?)?;
-            }
-            out.put(b"]");
-        }
+        ValueRef::List(items) => list(out, items)?,
         ValueRef::Map(entries) => map(out, entries)?,
         ValueRef::Node(v) => node(out, v)?,
         ValueRef::Relationship(v) => relationship(out, v.rel_type()?, v.properties())?,
@@ -117,11 +132,11 @@ fn float(out: &mut impl Sink, value: f64) {
 
 fn map(out: &mut impl Sink, entries: MapRef<'_>) -> Result<(), DecodeError> {
     out.put(b"{");
-    for (i, entry) in entries.iter().enumerate() {
+    for (i, (key, item)) in entries.entries().enumerate() {
         if i > 0 {
             out.put(b", ");
         }
-        let (key, item) = entry?;
+        let Ok(key) = std::str::from_utf8(key) else { return Err(crate::decode::bad_key(entries)) };
         plain(out, key);
         out.put(b": ");
         nested(out, item)?;
