@@ -318,23 +318,17 @@ impl<I: Io> Engine<I> {
             HandshakeError::Output(_) => Reason::Internal,
             _ => Reason::NotBolt,
         };
-        let advice = match error {
+        // The handshake's own sentences end with what to do; but TLS, which one of them recommends, is not spoken here.
+        let what = match error {
             HandshakeError::Tls => {
-                "; this port wants encryption, which this crate does not speak: use an unencrypted one"
+                "the port wants encryption (TLS), which this crate does not speak: use a port, or set \
+                                    the server, to accept unencrypted connections"
+                    .to_owned()
             }
-            HandshakeError::Http => "; the Bolt port is another one, by default 7687",
-            HandshakeError::Closed { .. } => {
-                "; a port that wants TLS, or is no Bolt port, does that: check the port, and whether the server \
-                 accepts unencrypted connections"
-            }
-            HandshakeError::NoCommonVersion | HandshakeError::NoneInManifest { .. } => {
-                "; offer more versions (Config::offer), or use another server"
-            }
-            _ => "; is this a Bolt port?",
+            ref other => other.to_string(),
         };
         self.break_off(
-            Error::new(reason, format!("no Bolt connection to {host}:{port}: {error}{advice}"))
-                .with_source(error),
+            Error::new(reason, format!("no Bolt connection to {host}:{port}: {what}")).with_source(error),
         )
     }
 
