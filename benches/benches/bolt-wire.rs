@@ -3,9 +3,11 @@
 
 use std::hint::black_box;
 
+use bolt_wire::chunk::{Chunked, Dechunker};
+use bolt_wire::request::{AccessMode, Pull, Run, RunExtra, WriteMessage};
 use bolt_wire::{
     DecodeError, Dialect, Encode, Encoder, Fields, FromValue, ListRef, Map, Node, NodeRef, Params,
-    RecordBatch, RecordDecoder, RecordRef, Value,
+    RecordBatch, RecordDecoder, RecordRef, Value, Version,
 };
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
@@ -354,5 +356,82 @@ fn encode(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, decode, encode);
+/// Chunked messages found in place, beside the plain reader that copies each chunk into a `Vec`; one element is one message.
+fn dechunk(c: &mut Criterion) {
+    const MESSAGES: usize = 1_000;
+    let mut group = c.benchmark_group("wire");
+    group.throughput(Throughput::Elements(MESSAGES as u64));
+    for (name, size, chunk) in
+        [("one-chunk", 32, 32), ("chunks-of-1024", 8_192, 1_024), ("chunks-of-1", 32, 1)]
+    {
+        let mut stream = Vec::new();
+        for i in 0..MESSAGES {
+            let body: Vec<u8> = (0..size).map(|at| noise((i * size + at) as u64) as u8).collect();
+            for piece in body.chunks(chunk) {
+                stream.extend_from_slice(&(piece.len() as u16).to_be_bytes());
+                stream.extend_from_slice(piece);
+            }
+            stream.extend_from_slice(&[0, 0]);
+        }
+        let in_place = |stream: &mut [u8]| {
+            let (mut dechunker, mut at, mut sum) = (Dechunker::new(), 0, 0_u64);
+            while let Ok(Chunked::Message { start, end, consumed }) =
+                dechunker.next(&mut stream[at..], 1 << 20)
+            {
+                sum += u64::from(stream[at + start]) + u64::from(stream[at + end - 1]) + (end - start) as u64;
+                at += consumed;
+            }
+            sum
+        };
+        let copied = |stream: &[u8], body: &mut Vec<u8>| {
+            let (mut at, mut sum) = (0, 0_u64);
+            body.clear();
+            while let Some(header) = stream.get(at..at + 2) {
+                let size = usize::from(u16::from_be_bytes([header[0], header[1]]));
+                at += 2;
+                if size == 0 {
+                    sum += u64::from(body[0]) + u64::from(body[body.len() - 1]) + body.len() as u64;
+                    body.clear();
+                } else {
+                    body.extend_from_slice(&stream[at..at + size]);
+                    at += size;
+                }
+            }
+            sum
+        };
+        // Joining changes the stream, so that each round begins with a copy of it, for both.
+        let (mut work, mut body) = (stream.clone(), Vec::new());
+        assert_eq!(in_place(&mut work), copied(&stream, &mut body));
+        group.bench_function(format!("dechunk/{name}"), |b| {
+            b.iter(|| {
+                work.copy_from_slice(&stream);
+                black_box(in_place(&mut work))
+            });
+        });
+        group.bench_function(format!("dechunk/{name}-copied"), |b| {
+            b.iter(|| {
+                work.copy_from_slice(&stream);
+                black_box(copied(&work, &mut body))
+            });
+        });
+    }
+    group.finish();
+}
+
+/// What a query costs before it leaves: RUN and PULL, chunked, in one flight.
+fn flight(c: &mut Criterion) {
+    let extra = RunExtra { mode: AccessMode::Read, db: Some("neo4j"), ..RunExtra::default() };
+    let write = |out: &mut Vec<u8>| {
+        out.clear();
+        let (query, params) = ("RETURN $x AS x", &[("x", black_box(1))]);
+        Run { query, params, extra: &extra }.write(Version::V5_8, false, out).unwrap();
+        Pull { n: 1_000, qid: None }.write(Version::V5_8, false, out).unwrap();
+    };
+    let mut out = Vec::new();
+    write(&mut out);
+    assert_eq!(out.len(), 54);
+    c.bench_function("wire/flight/run-pull", |b| b.iter(|| write(&mut out)));
+}
+
+criterion_group!(benches, dechunk, flight, decode, encode);
 criterion_main!(benches);
