@@ -627,7 +627,7 @@ fn two_results_open(target: &Target) -> Outcome {
     Ok(Seen::Works)
 }
 
-const BUSY: &str = "UNWIND range(1, 1000) AS a UNWIND range(1, 50000) AS b WITH a * b AS c WHERE c % 7 = 3 RETURN count(c) AS n";
+const BUSY: &str = "UNWIND range(1, 1000) AS a UNWIND range(1, 20000) AS b WITH a * b AS c WHERE c % 7 = 3 RETURN count(c) AS n";
 
 fn cancel_a_busy_query(target: &Target) -> Outcome {
     if matches!(target.kind, Kind::ArcadeDb | Kind::Kglite) {
