@@ -155,6 +155,16 @@ fn read_list(record: RecordRef<'_>) -> Result<u64, DecodeError> {
     Ok(sum)
 }
 
+/// Every item by its number, from the last to the first: the list is indexed once.
+fn read_list_backwards(record: RecordRef<'_>) -> Result<u64, DecodeError> {
+    let list = record.get::<ListRef<'_>>(0)?.indexed();
+    let mut sum = 0u64;
+    for i in (0..list.len()).rev() {
+        sum = sum.wrapping_add(list.get_as::<i64>(i)? as u64);
+    }
+    Ok(sum)
+}
+
 fn read_strings(record: RecordRef<'_>) -> Result<u64, DecodeError> {
     let list: ListRef<'_> = record.get(0)?;
     let mut sum = 0u64;
@@ -280,6 +290,7 @@ fn decode(c: &mut Criterion) {
     case(group, decoder, "lists-wide", &lists(|i| noise(i) as i64), read_list);
     case(group, decoder, "lists-mostly-wide", &lists(mostly_wide), read_list);
     case(group, decoder, "lists-mixed", &lists(mixed), read_list);
+    case(group, decoder, "lists-mixed-indexed", &lists(mixed), read_list_backwards);
     let text = |i| Value::from(&"abcdefghijkl"[..noise(i) as usize % 12]);
     let texts = Stream::new(&["l"], |i| vec![Value::List((0..100).map(|k| text(i * 100 + k)).collect())]);
     case(group, decoder, "lists-short-strings", &texts, read_strings);

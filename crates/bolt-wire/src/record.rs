@@ -141,7 +141,7 @@ impl RecordDecoder {
     /// A decoder that refuses values nested deeper than `depth_max`.
     #[must_use]
     pub fn new(depth_max: u32, dialect: Dialect) -> Self {
-        Self { walker: Walker::new(depth_max), dialect, offsets: Vec::new(), scratch: Scratch::default() }
+        Self { walker: Walker::new(depth_max), dialect, offsets: Vec::new(), scratch: Scratch::new() }
     }
 
     /// Changes the dialect, as the handshake and HELLO find it out.

@@ -114,6 +114,41 @@ fn records_that_are_read_allocate_nothing() {
     });
 }
 
+/// A list so long that its places go beyond what a decoder keeps, and one that is not as long as it says.
+#[test]
+fn indexing_keeps_no_more_memory_than_its_cap_and_believes_no_announcement() {
+    const KEPT_BYTES_MAX: i64 = 1 << 20;
+    let list = |len: u32| {
+        let message = [&[0xB1, 0x71, 0x91, 0xD6][..], &len.to_be_bytes(), &vec![7; len as usize]].concat();
+        let mut decoder = RecordDecoder::new(8, Dialect::V5);
+        decoder.scan(&message, 1).unwrap();
+        (decoder, message)
+    };
+    let fields: Fields = ["l"].into_iter().collect();
+    let (mut decoder, long) = list(1 << 20);
+    let ((), counts) = measure(|| {
+        let list = decoder.record(&long, &fields).get::<ListRef<'_>>(0).unwrap().indexed();
+        assert_eq!(list.get_as::<i64>((1 << 20) - 1), Ok(7));
+        assert_eq!(list.get(1 << 20), Ok(None));
+        decoder.scan(b"\xB1\x71\x91\x01", 1).unwrap();
+    });
+    assert!(counts.peak_bytes >= 4 << 20, "{counts}");
+    assert!(counts.live_bytes <= KEPT_BYTES_MAX, "{counts}");
+    // The decoder is asked about a message it has not scanned: the count is nonsense, the memory must not follow it.
+    let lying = b"\xB1\x71\x91\xD6\x7F\xFF\xFF\xFF\x01\x02\x03";
+    let (mut decoder, short) = list(3);
+    decoder.scan(&short, 1).unwrap();
+    let ((), counts) = measure(|| {
+        for list in [
+            decoder.record(lying, &fields).get::<ListRef<'_>>(0).unwrap().indexed(),
+            bolt_wire::RawRef::new(lying, 3).list().unwrap().indexed(),
+        ] {
+            assert_eq!(list.get_as::<i64>(1), Ok(2));
+        }
+    });
+    assert!(counts.peak_bytes < 8 << 10, "{counts}");
+}
+
 #[test]
 fn records_that_are_kept_cost_two_allocations_or_hardly_any() {
     let (messages, fields) = (messages(), fields());
