@@ -218,7 +218,7 @@ impl<I: Io> Engine<I> {
                     Error::new(
                         Reason::TimedOut,
                         format!(
-                            "nothing came from the server for {:?} ({limited_by}); it may be gone, or the limit too \
+                            "nothing came from the server for {:.1?} ({limited_by}); it may be gone, or the limit too \
                              short",
                             patience.unwrap_or_default()
                         ),
