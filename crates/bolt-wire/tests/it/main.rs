@@ -2,6 +2,7 @@
 
 mod pack_alloc;
 mod pack_golden;
+mod pack_golden_values;
 mod pack_model;
 #[cfg(feature = "serde")]
 mod pack_serde;
