@@ -645,8 +645,13 @@ fn cancel_a_busy_query(target: &Target) -> Outcome {
     thread.join().map_err(|_| "the cancelling thread panicked")?.map_err(text)?;
     let error = result.err().ok_or("the busy query ended before it was cancelled")?;
     ensure(error.is_connection_usable(), || format!("the connection is given up: {error}"))?;
-    ensure(took < Span::from_secs(15), || format!("cancelling took {took:?}"))?;
     alive(&mut conn)?;
+    if took > Span::from_secs(15) && target.kind == Kind::Neo4j4 {
+        return Ok(Seen::Partly(vec![format!(
+            "an end soon after RESET: this server looks for it only where a query touches the store ({took:.1?})"
+        )]));
+    }
+    ensure(took < Span::from_secs(15), || format!("cancelling took {took:?}"))?;
     Ok(Seen::Works)
 }
 
