@@ -3,6 +3,9 @@
 #[doc = include_str!("ARCHITECTURE.md")]
 pub mod architecture {}
 
+#[doc = include_str!("benchmarks.md")]
+pub mod benchmarks {}
+
 #[doc = include_str!("bolt-buf.md")]
 pub mod bolt_buf {}
 
