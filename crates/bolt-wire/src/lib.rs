@@ -32,6 +32,7 @@ pub mod response;
 pub mod route;
 #[cfg(feature = "serde")]
 mod ser;
+mod show;
 pub mod state;
 mod structure;
 pub mod summary;

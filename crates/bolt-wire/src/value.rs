@@ -1,6 +1,6 @@
 //! Owned values: what a borrowed value becomes when it must outlive its message, and what parameters are built from.
 //! Owns plain structs with public fields in the protocol's own units. Conversion from bytes works without recursion; cloning,
-//! comparing and dropping recurse, which is why conversion stops at [`VALUE_DEPTH_MAX`].
+//! comparing, encoding and dropping recurse, which is why conversion stops at [`VALUE_DEPTH_MAX`].
 
 use alloc::boxed::Box;
 use alloc::string::{String, ToString};
@@ -21,7 +21,9 @@ use crate::value_ref::{EntryIter, RawIter, RawRef, ValueRef};
 pub const VALUE_DEPTH_MAX: u32 = crate::walk::DEPTH_MAX_DEFAULT;
 
 /// A value of its own: 40 bytes and what it holds on the heap.
-#[derive(Clone, Debug, Default, PartialEq)]
+///
+/// `Debug` shows [`SHOW_DEPTH_MAX`](crate::SHOW_DEPTH_MAX) levels of nesting and `…` for what lies deeper.
+#[derive(Default, PartialEq)]
 #[non_exhaustive]
 pub enum Value {
     /// Null.
@@ -78,8 +80,71 @@ pub enum Value {
 }
 
 /// A dictionary that keeps the order, and the duplicates, of what came. Look-ups take the last of equal keys.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Default, PartialEq)]
 pub struct Map(pub Vec<(String, Value)>);
+
+/// Written out, as are `Map`'s and the encoding: one small frame a level, leaves aside. The derived ones take a multiple of the stack.
+impl Clone for Value {
+    fn clone(&self) -> Self {
+        match self {
+            Self::List(items) => Self::List(clone_all(items)),
+            Self::Map(v) => Self::Map(v.clone()),
+            Self::Node(v) => Self::Node(v.clone()),
+            Self::Relationship(v) => Self::Relationship(v.clone()),
+            Self::UnboundRelationship(v) => Self::UnboundRelationship(v.clone()),
+            Self::Path(v) => Self::Path(v.clone()),
+            Self::Structure(v) => {
+                Self::Structure(Box::new(Structure { tag: v.tag, fields: clone_all(&v.fields) }))
+            }
+            leaf => leaf.clone_leaf(),
+        }
+    }
+}
+
+impl Clone for Map {
+    fn clone(&self) -> Self {
+        let mut entries = Vec::with_capacity(self.0.len());
+        for (key, value) in &self.0 {
+            entries.push((key.clone(), value.clone()));
+        }
+        Self(entries)
+    }
+}
+
+fn clone_all(values: &[Value]) -> Vec<Value> {
+    let mut copies = Vec::with_capacity(values.len());
+    for value in values {
+        copies.push(value.clone());
+    }
+    copies
+}
+
+impl Value {
+    #[inline(never)]
+    fn clone_leaf(&self) -> Self {
+        match self {
+            Self::Bool(v) => Self::Bool(*v),
+            Self::Int(v) => Self::Int(*v),
+            Self::Float(v) => Self::Float(*v),
+            Self::String(v) => Self::String(v.clone()),
+            Self::Bytes(v) => Self::Bytes(v.clone()),
+            Self::Date(v) => Self::Date(*v),
+            Self::Time(v) => Self::Time(*v),
+            Self::LocalTime(v) => Self::LocalTime(*v),
+            Self::DateTime(v) => Self::DateTime(*v),
+            Self::DateTimeZoned(v) => Self::DateTimeZoned(v.clone()),
+            Self::LocalDateTime(v) => Self::LocalDateTime(*v),
+            Self::Duration(v) => Self::Duration(*v),
+            Self::Point2D(v) => Self::Point2D(*v),
+            Self::Point3D(v) => Self::Point3D(*v),
+            Self::Vector(v) => Self::Vector(v.clone()),
+            Self::Uuid(v) => Self::Uuid(*v),
+            Self::Unsupported(v) => Self::Unsupported(v.clone()),
+            // What has parts does not come here.
+            _ => Self::Null,
+        }
+    }
+}
 
 impl Map {
     /// An empty dictionary.
@@ -146,7 +211,7 @@ impl IntoIterator for Map {
 }
 
 /// A node.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Default, PartialEq)]
 pub struct Node {
     /// The numeric id.
     pub id: i64,
@@ -159,7 +224,7 @@ pub struct Node {
 }
 
 /// A relationship.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Default, PartialEq)]
 pub struct Relationship {
     /// The numeric id.
     pub id: i64,
@@ -176,7 +241,7 @@ pub struct Relationship {
 }
 
 /// A relationship as paths hold it: its end points follow from the path.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Default, PartialEq)]
 pub struct UnboundRelationship {
     /// The numeric id.
     pub id: i64,
@@ -189,7 +254,7 @@ pub struct UnboundRelationship {
 }
 
 /// A path as it travels.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Default, PartialEq)]
 pub struct Path {
     /// The nodes, each once; the walk begins at the first.
     pub nodes: Vec<Node>,
@@ -278,7 +343,7 @@ pub struct Unsupported {
 }
 
 /// A structure nobody knows, kept as it came.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Default, PartialEq)]
 pub struct Structure {
     /// The tag; above 127 it is illegal and cannot be sent.
     pub tag: u8,
@@ -641,26 +706,37 @@ impl ValueRef<'_> {
 // ---- to bytes
 
 impl Value {
+    /// The only function that recurses here; leaves are written elsewhere, so that their temporaries are not part of its frame.
     fn encode_at<O: Output>(&self, e: &mut Encoder<'_, O>, depth: u32) -> Result<(), EncodeError> {
         if depth > VALUE_DEPTH_MAX {
             return Err(EncodeError::TooDeep { limit: VALUE_DEPTH_MAX });
         }
         match self {
-            Self::Null => e.null(),
-            Self::Bool(v) => e.bool(*v),
-            Self::Int(v) => e.int(*v),
-            Self::Float(v) => e.float(*v),
-            Self::String(v) => e.str(v),
-            Self::Bytes(v) => e.bytes(v),
-            Self::List(v) => {
-                e.list_header(v.len())?;
-                v.iter().try_for_each(|item| item.encode_at(e, depth + 1))
+            Self::List(items) => {
+                e.list_header(items.len())?;
+                encode_all(items, e, depth + 1)
             }
             Self::Map(v) => v.encode_at(e, depth + 1),
             Self::Node(v) => v.encode_at(e, depth + 1),
             Self::Relationship(v) => v.encode_at(e, depth + 1),
             Self::UnboundRelationship(v) => v.encode_at(e, depth + 1),
             Self::Path(v) => v.encode_at(e, depth + 1),
+            Self::Structure(v) => {
+                e.struct_header(u8::try_from(v.fields.len()).unwrap_or(u8::MAX), v.tag)?;
+                encode_all(&v.fields, e, depth + 1)
+            }
+            leaf => leaf.encode_leaf(e),
+        }
+    }
+
+    #[inline(never)]
+    fn encode_leaf<O: Output>(&self, e: &mut Encoder<'_, O>) -> Result<(), EncodeError> {
+        match self {
+            Self::Bool(v) => e.bool(*v),
+            Self::Int(v) => e.int(*v),
+            Self::Float(v) => e.float(*v),
+            Self::String(v) => e.str(v),
+            Self::Bytes(v) => e.bytes(v),
             Self::Date(v) => e.date(*v),
             Self::Time(v) => e.time(*v),
             Self::LocalTime(v) => e.local_time(*v),
@@ -673,13 +749,17 @@ impl Value {
             Self::Vector(v) => e.vector(v.element_type, &v.data),
             Self::Uuid(v) => e.uuid(*v),
             Self::Unsupported(v) => v.view().encode(e),
-            Self::Structure(v) => {
-                let fields = u8::try_from(v.fields.len()).unwrap_or(u8::MAX);
-                e.struct_header(fields, v.tag)?;
-                v.fields.iter().try_for_each(|field| field.encode_at(e, depth + 1))
-            }
+            // What has parts does not come here.
+            _ => e.null(),
         }
     }
+}
+
+fn encode_all<O: Output>(values: &[Value], e: &mut Encoder<'_, O>, depth: u32) -> Result<(), EncodeError> {
+    for value in values {
+        value.encode_at(e, depth)?;
+    }
+    Ok(())
 }
 
 impl Map {

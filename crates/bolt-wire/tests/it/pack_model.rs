@@ -2,9 +2,9 @@
 //! names the place, no panic, no deep stack, no memory beyond what the bytes pay for.
 
 use bolt_wire::{
-    DEPTH_MAX_DEFAULT, DecodeError, DecodeReason, Dialect, Encode, EncodeError, Encoder, Fields, NodeRef,
-    PathRef, RawRef, RecordDecoder, Uuid, VALUE_DEPTH_MAX, Value, ValueRef, Vector, VectorRef, Version,
-    Walker, model,
+    DEPTH_MAX_DEFAULT, DecodeError, DecodeReason, Dialect, Encode, EncodeError, Encoder, Fields, Map, Node,
+    NodeRef, Path, PathRef, RawRef, RecordDecoder, SHOW_DEPTH_MAX, Structure, Uuid, VALUE_DEPTH_MAX, Value,
+    ValueRef, Vector, VectorRef, Version, Walker, model,
 };
 use proptest::prelude::*;
 
@@ -147,14 +147,17 @@ fn deep_nesting_is_an_error_beyond_the_limit_and_data_below_it() {
             let value = RawRef::new(&legal, 3).value().unwrap();
             let owned = value.to_owned().unwrap();
             assert_eq!(owned.clone(), owned);
-            assert!(!format!("{owned:?}").is_empty());
+            for shown in [format!("{owned:?}"), format!("{owned:#?}")] {
+                assert!(shown.contains('…') && shown.len() < 512 << 10, "{} bytes", shown.len());
+            }
             assert!(!format!("{value:?} {value:#?}").is_empty());
             assert!(value == value);
             assert_eq!(decode(&encode(&owned, Dialect::V5), Dialect::V5), owned);
             drop(owned);
             // A user may set a limit far above: borrowed values follow, owned ones and serde stop where the stack is safe.
-            let far = nested(level, 100_000);
-            assert_eq!(RecordDecoder::new(100_000, Dialect::V5).scan(&far, 1), Ok(()));
+            // (12,000 levels leave a recursive function 175 bytes of this stack each.)
+            let far = nested(level, 12_000);
+            assert_eq!(RecordDecoder::new(12_000, Dialect::V5).scan(&far, 1), Ok(()));
             let value = RawRef::new(&far, 3).value().unwrap();
             let reason = DecodeReason::TooDeep { limit: VALUE_DEPTH_MAX };
             assert_eq!(RawRef::new(&far, 3).end(), far.len());
@@ -175,6 +178,80 @@ fn deep_nesting_is_an_error_beyond_the_limit_and_data_below_it() {
         let refused = Encoder::new(&mut Vec::new(), Dialect::V5).encode(&deep);
         assert_eq!(refused, Err(EncodeError::TooDeep { limit: VALUE_DEPTH_MAX }));
     });
+}
+
+fn nested_value(levels: u32) -> Value {
+    (0..levels).fold(Value::Int(1), |value, level| match level % 4 {
+        0 => Value::List(vec![value]),
+        1 => Map::from([("a", value)]).into(),
+        2 => Node { properties: Map::from([("p", value)]), ..Node::default() }.into(),
+        _ => Value::Structure(Box::new(Structure { tag: 1, fields: vec![value] })),
+    })
+}
+
+#[test]
+fn what_is_shown_of_a_value_is_bounded_and_named() {
+    let nodes = vec![Node { id: 7, ..Node::default() }];
+    let value = Value::List(vec![
+        Value::Int(1),
+        Map::from([("k", "v")]).into(),
+        Path { nodes, ..Path::default() }.into(),
+        bolt_wire::Date { days: 3 }.into(),
+    ]);
+    assert_eq!(
+        format!("{value:?}"),
+        "List([Int(1), Map({\"k\": String(\"v\")}), Path { indices: [], nodes: [Node { id: 7, labels: [], \
+         element_id: None, properties: {} }], relationships: [] }, Date { days: 3 }])"
+    );
+    assert_eq!(
+        format!("{:#?}", Value::List(vec![1.into()])),
+        "List(\n    [\n        Int(\n            1,\n        ),\n    ],\n)"
+    );
+    let show = |levels| format!("{:?}", nested_value(levels));
+    assert!(!show(SHOW_DEPTH_MAX).contains('…'));
+    assert!(show(SHOW_DEPTH_MAX + 1).contains('…'));
+    std::thread::Builder::new()
+        .stack_size(256 << 10)
+        .spawn(|| {
+            let deep = nested_value(300);
+            for shown in [format!("{deep:?}"), format!("{deep:#?}")] {
+                assert!(shown.contains('…') && shown.len() < 512 << 10, "{} bytes", shown.len());
+            }
+        })
+        .unwrap()
+        .join()
+        .unwrap();
+}
+
+/// Cloning, comparing and encoding recurse; their frames are kept small.
+#[test]
+fn a_value_of_full_depth_needs_a_fraction_of_a_thread_s_stack() {
+    let run = |stack_bytes: usize, f: Box<dyn FnOnce() + Send>| {
+        std::thread::Builder::new().stack_size(stack_bytes).spawn(f).unwrap().join().unwrap();
+    };
+    let list = |value| Value::List(vec![value]);
+    let map = |value| Map::from([("a", value)]).into();
+    let structure = |value| Value::Structure(Box::new(Structure { tag: 1, fields: vec![value] }));
+    let levels: [fn(Value) -> Value; 3] = [list, map, structure];
+    for level in levels {
+        let deep = (0..VALUE_DEPTH_MAX).fold(Value::Int(1), |value, _| level(value));
+        let bytes = encode(&deep, Dialect::V5);
+        run(
+            1 << 20,
+            Box::new(move || {
+                let read = decode(&bytes, Dialect::V5);
+                assert!(read.clone() == read);
+                assert_eq!(encode(&read, Dialect::V5), bytes);
+            }),
+        );
+        run(
+            256 << 10,
+            Box::new(move || {
+                assert!(format!("{deep:#?}").contains('…'));
+                drop(deep);
+            }),
+        );
+    }
 }
 
 #[test]
