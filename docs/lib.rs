@@ -35,3 +35,12 @@ pub mod unsafe_code {}
 
 #[doc = include_str!("bolt-client.md")]
 pub mod bolt_client {}
+
+#[doc = include_str!("bolt-alloc.md")]
+pub mod bolt_alloc {}
+
+#[doc = include_str!("bolt-sync.md")]
+pub mod bolt_sync {}
+
+#[doc = include_str!("jemalloc.md")]
+pub mod jemalloc {}

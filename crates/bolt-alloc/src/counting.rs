@@ -219,12 +219,16 @@ impl<A> CountingAlloc<A> {
     }
 }
 
-// SAFETY: every call is passed on to `A` unchanged and its answer is returned unchanged, so `A`'s own promises hold. The counting
-// in between touches cells and atomics only: it does not allocate, block or unwind.
+// Invariants (`docs/unsafe.md` says who would notice a breach):
+// 1. Each call goes to `A` unchanged and its answer comes back unchanged.
+// 2. Counting touches cells and atomics only: it neither allocates nor blocks nor unwinds.
+// 3. `LOCAL` is made in a `const` and has no destructor, so it is there from a thread's first call to its last.
+//
+// SAFETY: by invariant 1 `A`'s promises are this type's; 2 and 3 keep the counting from breaking them.
 unsafe impl<A: GlobalAlloc> GlobalAlloc for CountingAlloc<A> {
     #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: the caller's promise about `layout` is `A`'s.
+        // SAFETY: invariant 1: the caller's promise about `layout` is `A`'s.
         let memory = unsafe { self.inner.alloc(layout) };
         if !memory.is_null() {
             let _ = LOCAL.try_with(|local| local.allocated(layout.size()));
@@ -234,7 +238,7 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for CountingAlloc<A> {
 
     #[inline]
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: the caller's promise about `layout` is `A`'s.
+        // SAFETY: invariant 1: the caller's promise about `layout` is `A`'s.
         let memory = unsafe { self.inner.alloc_zeroed(layout) };
         if !memory.is_null() {
             let _ = LOCAL.try_with(|local| local.allocated(layout.size()));
@@ -244,14 +248,14 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for CountingAlloc<A> {
 
     #[inline]
     unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
-        // SAFETY: the memory came from `A` through this type, with this layout, by the caller's promise.
+        // SAFETY: invariant 1: the memory came from `A` with this layout, by the caller's promise.
         unsafe { self.inner.dealloc(memory, layout) };
         let _ = LOCAL.try_with(|local| local.deallocated(layout.size()));
     }
 
     #[inline]
     unsafe fn realloc(&self, memory: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
-        // SAFETY: as for `dealloc`, and the caller's promise about `new_size` is `A`'s.
+        // SAFETY: invariant 1: as for `dealloc`, and the caller's promise about `new_size` is `A`'s.
         let moved = unsafe { self.inner.realloc(memory, layout, new_size) };
         if !moved.is_null() {
             let _ = LOCAL.try_with(|local| local.reallocated(layout.size(), new_size));

@@ -68,8 +68,8 @@ impl Default for Link {
 /// the read and the swap `a` was taken and came back with another link while the head looks the same. To come back, `a`
 /// has to be pushed, and every push raises the generation by one; so the head can only look the same after the generation has
 /// run through all its values while that one thread stood still. The generation has every bit the index does not need:
-/// 54 bits for 1,000 slots, that is 2⁵⁴ pushes at 9 ns ≈ five years of pushing within one preempted `pop`; 33 bits, the
-/// least, at 2³¹ slots. On targets with 32-bit atomics only, it is 28 bits at 8 slots and 17 at the least.
+/// 54 bits for 1,000 slots, that is 2⁵⁴ pushes at 9 ns ≈ five years of pushing within one preempted `pop`; 32 bits, the
+/// least, at 2³¹ slots. On targets with 32-bit atomics only, it is 28 bits at 8 slots and 16 at the least.
 /// Pops need not raise it: a head that only pops have changed shows another index.
 ///
 /// # Orderings
