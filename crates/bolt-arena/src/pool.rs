@@ -127,11 +127,11 @@ pub type ArenaAllocator<T> = BoltPool<T, 0>;
 /// A stack of slices of `T`: the first `N` values in place, the others in chunks on the heap; everything is released in the reverse
 /// order of its allocation.
 ///
-/// **Layout.** `N` values inline at a 64-byte boundary, then about 160 bytes. Heap only when the scratch overflows, and for the log (32 bytes an
+/// **Layout.** `N` values inline at a 64-byte boundary, then about 160 bytes. Heap only when the scratch overflows, and for the log (16 bytes an
 /// allocation, first 1 KiB); both are kept for the next round up to [`PoolLimits::retained_bytes_max`].
 /// **Stability.** A slice lies in one piece, never half in scratch and half in the arena, and does not move relative to the pool (scratch) or at all
 /// (arena) until its release. Once an allocation has overflowed, later ones follow it into the arena until it is released.
-/// **Cost.** Allocation: two compares, 32 bytes of log, the values. Resolving: two compares. Rolling back any number of allocations: a few stores,
+/// **Cost.** Allocation: two compares, 16 bytes of log, the values. Resolving: two compares. Rolling back any number of allocations: a few stores,
 /// plus `Drop` of the values where `T` has one. No atomics but one per 4,096 rollbacks; no system calls of its own.
 ///
 /// ```
@@ -188,9 +188,8 @@ impl<T, const N: usize> BoltPool<T, N> {
     /// Allocates one value. Errors as [`alloc`](Self::alloc); the value is dropped then.
     #[inline]
     pub fn alloc_value(&mut self, value: T) -> Result<Handle<T>, AllocError> {
-        let mut value = Some(value);
-        // Called once, as one value is asked for.
-        self.alloc_with(1, |_| value.take().expect("made once"))
+        let (index, epoch) = self.stack.alloc_value(value)?;
+        Ok(Handle { epoch, index, len: 1, of: PhantomData })
     }
 
     /// Allocates a copy of `values`. Errors as [`alloc`](Self::alloc).
@@ -321,7 +320,7 @@ impl<T, const N: usize> BoltPool<T, N> {
             mark: Mark,
         }
         impl<T, const N: usize> Drop for Scope<'_, T, N> {
-            #[inline]
+            #[inline(always)]
             fn drop(&mut self) {
                 // Stale only if `body` itself released what lay below, or put another pool here: then there is nothing to do.
                 let _ = self.pool.rollback(self.mark);
@@ -336,8 +335,7 @@ impl<T, const N: usize> BoltPool<T, N> {
     /// returns or panics.
     #[inline]
     pub fn frame<R>(&mut self, body: impl for<'f> FnOnce(&mut Frame<'f, T>) -> R) -> R {
-        let mut frame = self.stack.frame();
-        body(&mut frame)
+        self.stack.frame(body)
     }
 
     /// Releases everything and gives heap back above [`PoolLimits::retained_bytes_max`]. Cost when nothing was allocated: two compares.

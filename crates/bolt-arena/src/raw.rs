@@ -13,8 +13,8 @@
 //!
 //! # Invariants
 //!
-//! - **R1** The entries of the log describe disjoint slices in stack order; every value of every entry is initialised. An entry
-//!   with a pointer lies in a chunk, one without in the scratch slots, at `start`.
+//! - **R1** The entries of the log describe disjoint slices in stack order; every value of every entry is initialised. An entry lies at `start` of
+//!   the last region whose `first_index` does not exceed the entry's index.
 //! - **R2** All memory at and above the cursor, and all of the chunks past the current region, holds no value the log
 //!   knows; frames and builders put theirs there and take them away before the log is touched again.
 //! - **R3** The cursor describes its region: `base` is its first slot (`None`: the scratch), `cap` its slots, `used <= cap <= 2³² − 1`.
@@ -25,7 +25,7 @@
 use alloc::alloc::{alloc, dealloc};
 use alloc::vec::Vec;
 use core::alloc::Layout;
-use core::mem::{needs_drop, size_of};
+use core::mem::{ManuallyDrop, needs_drop, size_of};
 use core::ptr::NonNull;
 
 use bolt_sync::IdSource;
@@ -43,7 +43,7 @@ const CHUNK_BYTES_MIN: usize = 4096;
 /// Chunks double up to this; beyond, doubling saves too few calls for the memory it may leave unused.
 const CHUNK_BYTES_MAX: usize = 1 << 20;
 /// Entries of the first log: 1 KiB.
-const LOG_ENTRIES_MIN: usize = 32;
+const LOG_ENTRIES_MIN: usize = 64;
 /// A pool takes epochs from the process in blocks of this many, so that the shared counter is touched once per 4,096 rollbacks.
 const EPOCH_BLOCK: u64 = 1 << 12;
 
@@ -79,36 +79,46 @@ pub(crate) unsafe fn fill<'a, T>(
         unsafe { slot.write(value) };
         partial.made = i + 1;
     }
-    core::mem::forget(partial);
+    // All are made: nothing is partial any more.
+    partial.made = 0;
     let mut made = NonNull::slice_from_raw_parts(first, n);
     // SAFETY: all `n` were just written, and the caller grants exclusive access for `'a`.
     unsafe { made.as_mut() }
 }
 
-/// One allocation. 32 bytes: two to a line of cache, indexed by a shift.
-struct Entry<T> {
+/// One allocation. 16 bytes: four to a line of cache, indexed by a shift. Its region is not written down: regions are entered in
+/// stack order, so the index tells.
+#[derive(Clone, Copy)]
+struct Entry {
     epoch: u64,
-    /// First value, for one in a chunk; `None` for one in the scratch, which moves with the pool.
-    chunk_ptr: Option<NonNull<T>>,
-    /// First slot, counted from the start of the region.
-    start: u32,
-    len: u32,
-    region: u32,
+    /// First slot, counted from the start of the region, and above it the length: one word, so that it is one store.
+    start_and_len: u64,
 }
 
-impl<T> Clone for Entry<T> {
-    fn clone(&self) -> Self {
-        *self
+impl Entry {
+    #[inline(always)]
+    const fn new(epoch: u64, start: usize, len: usize) -> Self {
+        Self { epoch, start_and_len: start as u64 | (len as u64) << 32 }
+    }
+
+    #[inline(always)]
+    const fn start(self) -> usize {
+        self.start_and_len as u32 as usize
+    }
+
+    #[inline(always)]
+    const fn len(self) -> usize {
+        (self.start_and_len >> 32) as usize
     }
 }
-impl<T> Copy for Entry<T> {}
 
 struct Chunk<T> {
     first: NonNull<T>,
     /// Slots.
     cap: usize,
-    /// Values in all regions below, as of when the cursor entered this chunk. Meaningless for an empty chunk.
+    /// Values and entries in all regions below, as of when the cursor entered this chunk. Meaningless for an empty chunk.
     before: usize,
+    first_index: usize,
 }
 
 /// Where the scratch slots are at the moment and how many; passed down since they move with the pool.
@@ -131,26 +141,33 @@ struct Cursor {
     used: usize,
 }
 
-/// All of a pool but its scratch slots.
+/// All of a pool but its scratch slots. What an allocation reads and writes comes first: one line of cache, since `Slots` before it is
+/// a multiple of 64 bytes.
+#[repr(C)]
 struct Heap<T> {
-    log: Vec<Entry<T>>,
-    /// Region `k` is `chunks[k - 1]`; those past the current region are empty and kept for later.
-    chunks: Vec<Chunk<T>>,
-    base: Option<NonNull<T>>,
+    log: Vec<Entry>,
+    /// Entries up to which the log may be filled without a look: its capacity, or 0 while the pool has no epoch to give.
+    log_limit: usize,
     used: usize,
     cap: usize,
-    region: u32,
-    /// Values in the regions below the current one.
-    before: usize,
+    base: Option<NonNull<T>>,
     /// The epoch of new entries; a multiple of `EPOCH_BLOCK` (0 at first) means: take a block before the next entry.
     epoch: u64,
+
+    /// Entries in the regions below the current one: the index of its first.
+    first_index: usize,
+    /// Values in the regions below the current one.
+    before: usize,
+    values_high_water: usize,
+    region: u32,
+    /// Bytes of chunks and log. The table of chunks, 32 bytes for every 4 KiB or more, is not counted.
+    heap_bytes: usize,
+    limits: PoolLimits,
+    /// Region `k` is `chunks[k - 1]`; those past the current region are empty and kept for later.
+    chunks: Vec<Chunk<T>>,
+    chunk_bytes_next: usize,
     /// The first block of epochs this pool took: its identity. 0 until then.
     id: u64,
-    limits: PoolLimits,
-    /// Bytes of chunks and log. The table of chunks, 24 bytes for every 4 KiB or more, is not counted.
-    heap_bytes: usize,
-    chunk_bytes_next: usize,
-    values_high_water: usize,
     overflows: u64,
 }
 
@@ -169,16 +186,18 @@ fn chunk_layout<T>(cap: usize) -> Result<Layout, AllocError> {
 }
 
 impl<T> Heap<T> {
-    const ENTRY_BYTES: usize = size_of::<Entry<T>>();
+    const ENTRY_BYTES: usize = size_of::<Entry>();
 
     const fn new(limits: PoolLimits, scratch_cap: usize) -> Self {
         Self {
             log: Vec::new(),
+            log_limit: 0,
             chunks: Vec::new(),
             base: None,
             used: 0,
             cap: scratch_cap,
             region: 0,
+            first_index: 0,
             before: 0,
             epoch: 0,
             id: 0,
@@ -206,7 +225,7 @@ impl<T> Heap<T> {
     /// Makes sure that one more entry fits the log and has an epoch, and that `n` slots are free from the cursor on.
     #[inline(always)]
     fn make_room(&mut self, n: usize) -> Result<(), AllocError> {
-        if self.log.len() == self.log.capacity() || self.epoch.is_multiple_of(EPOCH_BLOCK) {
+        if self.log.len() >= self.log_limit {
             self.prepare_log()?;
         }
         if n > self.cap - self.used {
@@ -221,6 +240,7 @@ impl<T> Heap<T> {
         self.ensure_epoch()?;
         let held = self.log.capacity();
         if self.log.len() < held {
+            self.log_limit = held;
             return Ok(());
         }
         if held >= VALUES_MAX {
@@ -232,7 +252,8 @@ impl<T> Heap<T> {
         self.log
             .try_reserve_exact(wanted - self.log.len())
             .map_err(|_| AllocError::OutOfMemory { requested_bytes })?;
-        self.heap_bytes += (self.log.capacity() - held) * Self::ENTRY_BYTES;
+        self.log_limit = self.log.capacity();
+        self.heap_bytes += (self.log_limit - held) * Self::ENTRY_BYTES;
         Ok(())
     }
 
@@ -284,6 +305,8 @@ impl<T> Heap<T> {
         self.before += self.used;
         let chunk = &mut self.chunks[next];
         chunk.before = self.before;
+        self.first_index = self.log.len();
+        chunk.first_index = self.first_index;
         self.base = Some(chunk.first);
         self.cap = chunk.cap;
         self.used = 0;
@@ -297,7 +320,7 @@ impl<T> Heap<T> {
             return Err(AllocError::TooLarge { requested_values: n, values_max: VALUES_MAX });
         }
         if size_of::<T>() == 0 {
-            return Ok(Chunk { first: NonNull::dangling(), cap: VALUES_MAX, before: 0 });
+            return Ok(Chunk { first: NonNull::dangling(), cap: VALUES_MAX, before: 0, first_index: 0 });
         }
         let regular = (self.chunk_bytes_next / size_of::<T>()).clamp(1, VALUES_MAX);
         let mut cap = n.max(regular);
@@ -316,7 +339,7 @@ impl<T> Heap<T> {
         // One step a chunk, whatever was asked for: a single large request must not make every later chunk as large.
         let bytes_max = self.limits.retained_bytes_max.clamp(CHUNK_BYTES_MIN, CHUNK_BYTES_MAX);
         self.chunk_bytes_next = (self.chunk_bytes_next * 2).min(bytes_max);
-        Ok(Chunk { first, cap, before: 0 })
+        Ok(Chunk { first, cap, before: 0, first_index: 0 })
     }
 
     /// Gives one chunk's memory back. The chunk holds no values (R4 is the caller's).
@@ -337,23 +360,17 @@ impl<T> Heap<T> {
     /// `make_room(n)` succeeded, the cursor has not moved since, and the `n` slots from it on are initialised.
     #[inline(always)]
     unsafe fn commit(&mut self, n: usize) -> (u32, u64) {
-        let index = self.log.len();
-        let chunk_ptr = match self.base {
-            // SAFETY: R3, as in `next_slot`.
-            Some(base) => Some(unsafe { base.add(self.used) }),
-            None => None,
-        };
-        let (start, len) = (self.used as u32, n as u32);
-        let entry = Entry { epoch: self.epoch, chunk_ptr, start, len, region: self.region };
+        // Everything is read before anything is written: a store might alias, for all the compiler knows.
+        let (index, used, epoch) = (self.log.len(), self.used, self.epoch);
         let spare = self.log.as_mut_ptr();
         // SAFETY: `make_room` left capacity for one more entry behind the last.
         let slot = unsafe { spare.add(index) };
         // SAFETY: as above.
-        unsafe { slot.write(entry) };
+        unsafe { slot.write(Entry::new(epoch, used, n)) };
         // SAFETY: that entry was just written, within the capacity.
         unsafe { self.log.set_len(index + 1) };
-        self.used += n;
-        (index as u32, self.epoch)
+        self.used = used + n;
+        (index as u32, epoch)
     }
 
     /// Sets the cursor to a point at or below where it is.
@@ -369,18 +386,44 @@ impl<T> Heap<T> {
     fn enter_region(&mut self, region: u32, scratch_cap: usize) {
         self.region = region;
         if region == 0 {
-            (self.base, self.cap, self.before) = (None, scratch_cap, 0);
+            (self.base, self.cap, self.before, self.first_index) = (None, scratch_cap, 0, 0);
         } else {
             let chunk = &self.chunks[region as usize - 1];
-            (self.base, self.cap, self.before) = (Some(chunk.first), chunk.cap, chunk.before);
+            (self.base, self.cap) = (Some(chunk.first), chunk.cap);
+            (self.before, self.first_index) = (chunk.before, chunk.first_index);
         }
+    }
+
+    /// The region of a live entry that is not in the current one: the last that was entered before the entry was made.
+    #[cold]
+    fn region_of(&self, index: usize) -> u32 {
+        let entered = &self.chunks[..self.region as usize];
+        entered.partition_point(|chunk| chunk.first_index <= index) as u32
+    }
+
+    /// The first slot of the region of a live entry; `scratch` is the first slot of region 0.
+    #[inline(always)]
+    fn base_of(&self, index: usize, scratch: NonNull<T>) -> NonNull<T> {
+        let base = if index >= self.first_index { self.base } else { self.base_below(index) };
+        base.unwrap_or(scratch)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn base_below(&self, index: usize) -> Option<NonNull<T>> {
+        let region = self.region_of(index) as usize;
+        if region == 0 { None } else { Some(self.chunks[region - 1].first) }
     }
 
     /// Sets the cursor to the end of the last entry.
     #[inline]
     fn enter_end_of_log(&mut self, scratch_cap: usize) {
         let end = match self.log.last() {
-            Some(entry) => Cursor { region: entry.region, used: entry.start as usize + entry.len as usize },
+            Some(entry) => {
+                let index = self.log.len() - 1;
+                let region = if index >= self.first_index { self.region } else { self.region_of(index) };
+                Cursor { region, used: entry.start() + entry.len() }
+            }
             None => Cursor { region: 0, used: 0 },
         };
         self.enter(end, scratch_cap);
@@ -398,8 +441,13 @@ impl<T> Heap<T> {
             return;
         }
         self.note_high_water();
-        // R5. At the end of a block it stays, and the next entry takes a new block.
-        self.epoch += u64::from(!self.epoch.is_multiple_of(EPOCH_BLOCK));
+        // R5. Without a limit there was no entry since the epoch's block ran out, so there is no epoch to leave.
+        if self.log_limit != 0 {
+            self.epoch += 1;
+            if self.epoch.is_multiple_of(EPOCH_BLOCK) {
+                self.log_limit = 0;
+            }
+        }
         if needs_drop::<T>() {
             drop_entries(self, live, scratch);
         } else {
@@ -426,6 +474,7 @@ impl<T> Heap<T> {
             let above = self.heap_bytes - bytes;
             let keep = held.saturating_sub(above.div_ceil(Self::ENTRY_BYTES)).max(self.log.len());
             self.log.shrink_to(keep);
+            self.log_limit = self.log_limit.min(self.log.capacity());
             self.heap_bytes -= (held - self.log.capacity()) * Self::ENTRY_BYTES;
         }
     }
@@ -453,12 +502,10 @@ fn drop_entries<T>(heap: &mut Heap<T>, live: usize, scratch: Scratch<T>) {
         fn run(&mut self) {
             while self.heap.log.len() > self.live {
                 let Some(entry) = self.heap.log.pop() else { return };
-                let first = match entry.chunk_ptr {
-                    Some(first) => first,
-                    // SAFETY: R1: `start` is a slot of the scratch.
-                    None => unsafe { self.scratch.first.add(entry.start as usize) },
-                };
-                let values = NonNull::slice_from_raw_parts(first, entry.len as usize);
+                let base = self.heap.base_of(self.heap.log.len(), self.scratch.first);
+                // SAFETY: R1: `start` is a slot of the entry's region.
+                let first = unsafe { base.add(entry.start()) };
+                let values = NonNull::slice_from_raw_parts(first, entry.len());
                 // SAFETY: R1: initialised and disjoint from all others; popped before, so dropped once.
                 unsafe { values.drop_in_place() };
             }
@@ -498,7 +545,7 @@ impl<T, const N: usize> Stack<T, N> {
 
     /// Values of allocation `index`.
     pub(crate) fn len_of(&self, index: usize) -> usize {
-        self.heap.log[index].len as usize
+        self.heap.log[index].len()
     }
 
     /// The epoch of allocation `index`, 0 when it is not live.
@@ -536,9 +583,23 @@ impl<T, const N: usize> Stack<T, N> {
         let back = Back(&mut self.heap, N);
         // SAFETY: `make_room` left `n` slots from the cursor on, empty by R2; the pool is borrowed exclusively.
         unsafe { fill(first, n, make) };
-        core::mem::forget(back);
+        // `fill` returned, so the cursor stays; the guard owns nothing that would need dropping.
+        let _ = ManuallyDrop::new(back);
         // SAFETY: the room was made above, and `fill` wrote all `n`.
         Ok(unsafe { self.heap.commit(n) })
+    }
+
+    /// Moves one value into a new allocation.
+    #[inline]
+    pub(crate) fn alloc_value(&mut self, value: T) -> Result<(u32, u64), AllocError> {
+        self.heap.make_room(1)?;
+        let scratch = self.scratch();
+        let slot = self.heap.next_slot(scratch);
+        // SAFETY: the room was made above; the slot is written directly below, and nothing in between can panic or look.
+        let committed = unsafe { self.heap.commit(1) };
+        // SAFETY: `make_room` left a slot at the cursor, empty by R2.
+        unsafe { slot.write(value) };
+        Ok(committed)
     }
 
     /// Copies `values` into a new allocation.
@@ -563,13 +624,11 @@ impl<T, const N: usize> Stack<T, N> {
         if entry.epoch != epoch {
             return None;
         }
-        let first = match entry.chunk_ptr {
-            Some(first) => first.as_ptr().cast_const(),
-            // SAFETY: R1: `start` is a slot of the scratch.
-            None => unsafe { self.slots.first().add(entry.start as usize) },
-        };
+        let base = self.heap.base_of(index as usize, self.slots.first());
+        // SAFETY: R1: `start` is a slot of the entry's region.
+        let first = unsafe { base.add(entry.start()) }.as_ptr().cast_const();
         // SAFETY: R1: initialised, and the borrow of self keeps the entry alive and unchanged.
-        Some(unsafe { core::slice::from_raw_parts(first, entry.len as usize) })
+        Some(unsafe { core::slice::from_raw_parts(first, entry.len()) })
     }
 
     #[inline(always)]
@@ -578,13 +637,11 @@ impl<T, const N: usize> Stack<T, N> {
         if entry.epoch != epoch {
             return None;
         }
-        let first = match entry.chunk_ptr {
-            Some(first) => first,
-            // SAFETY: R1: `start` is a slot of the scratch.
-            None => unsafe { self.slots.first_mut().add(entry.start as usize) },
-        };
+        let scratch = self.slots.first_mut();
+        // SAFETY: R1: `start` is a slot of the entry's region.
+        let first = unsafe { self.heap.base_of(index as usize, scratch).add(entry.start()) };
         // SAFETY: R1: initialised and disjoint from all others; the borrow of self is exclusive.
-        Some(unsafe { core::slice::from_raw_parts_mut(first.as_ptr(), entry.len as usize) })
+        Some(unsafe { core::slice::from_raw_parts_mut(first.as_ptr(), entry.len()) })
     }
 
     /// Releases the allocations from number `live` on, newest first.
@@ -630,9 +687,9 @@ impl<T, const N: usize> Stack<T, N> {
     }
 
     #[inline]
-    pub(crate) fn frame(&mut self) -> Frame<'_, T> {
+    pub(crate) fn frame<R>(&mut self, body: impl for<'f> FnOnce(&mut Frame<'f, T>) -> R) -> R {
         let scratch = self.scratch();
-        Frame::open(&mut self.heap, scratch)
+        Frame::run(&mut self.heap, scratch, body)
     }
 
     #[inline]
@@ -694,13 +751,15 @@ impl<T, const N: usize> Open<'_, T, N> {
             values_max: VALUES_MAX,
         };
         let least = self.len.checked_add(additional).filter(|&n| n <= VALUES_MAX).ok_or(too_large)?;
-        let old = self.first();
+        let scratch = self.stack.scratch();
+        let old = self.stack.heap.next_slot(scratch);
         // Twice as much, so that pushing one by one moves each value a bounded number of times; or just enough near a limit.
         let ample = least.max(self.len.saturating_mul(2)).min(VALUES_MAX);
         if self.stack.heap.advance(ample).is_err() {
             self.stack.heap.advance(least)?;
         }
-        let new = self.first();
+        // Through the same borrow of the scratch as `old`, which a new one would end.
+        let new = self.stack.heap.next_slot(scratch);
         // SAFETY: `len` values are initialised there (O1), as many slots are free here (R2), and regions are disjoint. They are moved: the
         // old slots lie above the log's end and count as empty from now on.
         unsafe { new.copy_from_nonoverlapping(old, self.len) };
@@ -709,7 +768,7 @@ impl<T, const N: usize> Open<'_, T, N> {
 
     #[inline]
     pub(crate) fn finish(self) -> (u32, u64) {
-        let mut open = core::mem::ManuallyDrop::new(self);
+        let mut open = ManuallyDrop::new(self);
         let len = open.len;
         // SAFETY: `open` made room for the entry, the slots are there by O1, and the cursor stands before the first.
         unsafe { open.stack.heap.commit(len) }
@@ -717,12 +776,9 @@ impl<T, const N: usize> Open<'_, T, N> {
 
     #[inline]
     pub(crate) fn as_slice(&self) -> &[T] {
-        let base = match self.stack.heap.base {
-            Some(base) => base.as_ptr().cast_const(),
-            None => self.stack.slots.first(),
-        };
+        let base = self.stack.heap.base.unwrap_or(self.stack.slots.first());
         // SAFETY: R3: `used` is within the region.
-        let first = unsafe { base.add(self.stack.heap.used) };
+        let first = unsafe { base.add(self.stack.heap.used) }.as_ptr().cast_const();
         // SAFETY: O1.
         unsafe { core::slice::from_raw_parts(first, self.len) }
     }
@@ -800,6 +856,53 @@ impl<'f, T> Frame<'f, T> {
         Self { heap, scratch, next, left, start }
     }
 
+    /// Opens a frame, runs `body`, and releases what is in the frame, on unwinding too.
+    ///
+    /// A frame has no `Drop` of its own: the call from the unwinding path would make its address known, and its fields would have to
+    /// live in memory. So where values have no `Drop`, the guard knows the start of the frame and nothing of the frame.
+    #[inline(always)]
+    fn run<R>(heap: &'f mut Heap<T>, scratch: Scratch<T>, body: impl FnOnce(&mut Frame<'f, T>) -> R) -> R {
+        if needs_drop::<T>() {
+            struct Open<'f, T>(Frame<'f, T>);
+            impl<T> Drop for Open<'_, T> {
+                fn drop(&mut self) {
+                    self.0.note();
+                    self.0.drop_values();
+                }
+            }
+            let mut open = Open(Self::open(heap, scratch));
+            body(&mut open.0)
+        } else {
+            struct Back<T> {
+                heap: NonNull<Heap<T>>,
+                to: Cursor,
+                scratch_cap: usize,
+            }
+            impl<T> Drop for Back<T> {
+                #[inline(always)]
+                fn drop(&mut self) {
+                    // SAFETY: the frame, which had the exclusive borrow, is not used any more: the guard was made before it.
+                    let heap = unsafe { self.heap.as_mut() };
+                    heap.enter(self.to, self.scratch_cap);
+                }
+            }
+            let mut heap = NonNull::from(heap);
+            // SAFETY: made from an exclusive borrow for `'f` just above; the guard uses its copy only after the frame's last use.
+            let mut frame = Self::open(unsafe { heap.as_mut() }, scratch);
+            let _back = Back { heap, to: frame.start, scratch_cap: scratch.cap };
+            let result = body(&mut frame);
+            frame.note();
+            result
+        }
+    }
+
+    /// Tells the pool where the frame stood at its end.
+    #[inline(always)]
+    fn note(&mut self) {
+        self.sync();
+        self.heap.note_high_water();
+    }
+
     /// Puts one value into the frame.
     ///
     /// # Errors
@@ -807,7 +910,7 @@ impl<'f, T> Frame<'f, T> {
     #[inline]
     pub fn alloc(&mut self, value: T) -> Result<&'f mut T, AllocError> {
         if self.left == 0 {
-            self.advance(1)?;
+            (self.next, self.left) = Self::advance(self.heap, self.scratch, self.left, 1)?;
         }
         let mut slot = self.take(1);
         // SAFETY: F2: the slot is free, and `take` gave it to this call alone.
@@ -823,7 +926,7 @@ impl<'f, T> Frame<'f, T> {
     #[inline]
     pub fn alloc_with(&mut self, n: usize, make: impl FnMut(usize) -> T) -> Result<&'f mut [T], AllocError> {
         if n > self.left {
-            self.advance(n)?;
+            (self.next, self.left) = Self::advance(self.heap, self.scratch, self.left, n)?;
         }
         // SAFETY: F2: `n` free slots; `self` is borrowed, so `make` cannot reach them; they count as taken only afterwards,
         // so a panic leaves none uninitialised below the cursor.
@@ -840,7 +943,7 @@ impl<'f, T> Frame<'f, T> {
     {
         let n = values.len();
         if n > self.left {
-            self.advance(n)?;
+            (self.next, self.left) = Self::advance(self.heap, self.scratch, self.left, n)?;
         }
         let first = self.take(n);
         // SAFETY: F2: `n` free slots, which the source, being borrowed, cannot overlap.
@@ -854,8 +957,7 @@ impl<'f, T> Frame<'f, T> {
     #[inline]
     pub fn frame<R>(&mut self, body: impl for<'n> FnOnce(&mut Frame<'n, T>) -> R) -> R {
         self.sync();
-        let mut inner = Frame::open(&mut *self.heap, self.scratch);
-        body(&mut inner)
+        Frame::run(&mut *self.heap, self.scratch, body)
     }
 
     /// Moves past `n` free slots and returns the first. The caller has checked `n <= left`.
@@ -874,14 +976,19 @@ impl<'f, T> Frame<'f, T> {
         self.heap.used = self.heap.cap - self.left;
     }
 
+    /// Moves to a region with at least `n` slots and returns its first and their number. Takes and returns values, not the frame itself, whose
+    /// address would otherwise be known outside and whose fields would have to live in memory.
     #[cold]
     #[inline(never)]
-    fn advance(&mut self, n: usize) -> Result<(), AllocError> {
-        self.sync();
-        self.heap.advance(n)?;
-        self.next = self.heap.next_slot(self.scratch);
-        self.left = self.heap.cap;
-        Ok(())
+    fn advance(
+        heap: &mut Heap<T>,
+        scratch: Scratch<T>,
+        left: usize,
+        n: usize,
+    ) -> Result<(NonNull<T>, usize), AllocError> {
+        heap.used = heap.cap - left;
+        heap.advance(n)?;
+        Ok((heap.next_slot(scratch), heap.cap))
     }
 
     /// Drops the values of the frame, region by region; if a destructor panics, the others still run, once each.
@@ -924,18 +1031,5 @@ impl<'f, T> Frame<'f, T> {
             }
         }
         Rest { heap: self.heap, scratch: self.scratch, start: self.start }.run();
-    }
-}
-
-impl<T> Drop for Frame<'_, T> {
-    #[inline]
-    fn drop(&mut self) {
-        self.sync();
-        self.heap.note_high_water();
-        if needs_drop::<T>() {
-            self.drop_values();
-        } else {
-            self.heap.enter(self.start, self.scratch.cap);
-        }
     }
 }

@@ -19,10 +19,12 @@ impl<T, const N: usize> Slots<T, N> {
         Self([const { MaybeUninit::uninit() }; N])
     }
 
-    /// The first slot, for reading.
+    /// The first slot, for reading only: the pointer comes from a shared borrow.
     #[inline(always)]
-    pub(crate) const fn first(&self) -> *const T {
-        self.0.as_ptr().cast()
+    pub(crate) const fn first(&self) -> NonNull<T> {
+        let first: *const T = self.0.as_ptr().cast();
+        // SAFETY: it comes from a reference, which is never null.
+        unsafe { NonNull::new_unchecked(first.cast_mut()) }
     }
 
     /// The first slot, for writing. The pointer is good until the buffer is borrowed again in another way.
@@ -147,7 +149,7 @@ impl<T, const N: usize> Deref for ScratchBuffer<T, N> {
     #[inline]
     fn deref(&self) -> &[T] {
         // SAFETY: by S1 the first `len` slots are initialised; the borrow of self covers them.
-        unsafe { core::slice::from_raw_parts(self.slots.first(), self.len) }
+        unsafe { core::slice::from_raw_parts(self.slots.first().as_ptr().cast_const(), self.len) }
     }
 }
 
