@@ -19,6 +19,8 @@ pub use backend::{
 };
 /// Whether a transaction may write.
 pub use bolt_wire::request::AccessMode;
+/// The protocol's vocabulary that a backend needs; the rest is in `bolt-wire`.
+pub use bolt_wire::{AuthRef, Encode, Limits, Map, MapRef, Value, ValueRef, Version};
 pub use config::{ConfigError, ServerConfig};
 pub use credentials::{Credentials, constant_time_eq};
 pub use failure::{CAUSES_MAX, Failure};
