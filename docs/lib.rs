@@ -6,6 +6,9 @@ pub mod architecture {}
 #[doc = include_str!("benchmarks.md")]
 pub mod benchmarks {}
 
+#[doc = include_str!("bolt-arena.md")]
+pub mod bolt_arena {}
+
 #[doc = include_str!("bolt-buf.md")]
 pub mod bolt_buf {}
 
