@@ -82,6 +82,7 @@ impl Session for RecorderSession {
             "busy" => {
                 // An engine that computes, and looks up now and then.
                 sink.flush()?;
+                self.note("computing");
                 let begun = Instant::now();
                 while begun.elapsed() < Duration::from_secs(30) {
                     std::hint::black_box((0..1000).sum::<u64>());
@@ -280,6 +281,8 @@ fn a_busy_engine_learns_of_a_reset_and_of_a_client_that_is_gone() {
     let mut client = Client::login(server.handle().local_addr(), Version::V5_8);
     client.queue_run("busy", &Map::default()).queue_pull(-1).send();
     client.answer().success();
+    // A RESET that overtakes the PULL makes the answer IGNORED, as it should be; here it must come later.
+    eventually("the engine computes", || backend.log.lock().unwrap().iter().any(|line| line == "computing"));
     client.queue(&bolt_wire::request::Reset).send();
     assert_eq!(client.answer().failure(), "Neo.ClientError.Transaction.Terminated");
     client.answer().success();

@@ -231,7 +231,11 @@ fn reset_stops_an_endless_stream() {
     for query in ["CALL generate.scalars($n)", "CALL generate.lists($n)", "CALL generate.slow($n, 60000)"] {
         client.queue_run(query, &endless).queue_pull(-1).queue_run("RETURN 1", &endless).send();
         client.answer().success();
-        if !query.contains("slow") {
+        let slow = query.contains("slow");
+        if slow {
+            // Its first record is a minute away: nothing tells from outside that the PULL has begun.
+            std::thread::sleep(Duration::from_millis(200));
+        } else {
             // Far more than any buffer holds, so that the server is blocked in a write again and again.
             for _ in 0..50_000 {
                 client.body().unwrap();
@@ -240,7 +244,9 @@ fn reset_stops_an_endless_stream() {
         let begun = Instant::now();
         client.queue(&Reset).send();
         let (_, tag) = client.count();
-        assert_eq!(tag, bolt_wire::response::FAILURE, "the PULL was stopped");
+        // On a machine so busy that the PULL had not begun, the RESET overtakes it.
+        let overtaken = slow && tag == bolt_wire::response::IGNORED;
+        assert!(tag == bolt_wire::response::FAILURE || overtaken, "the PULL was stopped, answer {tag:02X}");
         assert_eq!(client.answer(), Answer::Ignored, "what was queued before the RESET is passed over");
         assert_eq!(client.answer(), Answer::Success(Map::default()));
         assert!(begun.elapsed() < Duration::from_secs(5), "{query} took {:?} to stop", begun.elapsed());
