@@ -16,7 +16,9 @@ use crate::workspace::{self, Kind, Package};
 const LAYERS: &[&[&str]] = &[
     &["bolt-sync"],
     &["bolt-alloc"],
-    &["bolt-buf", "bolt-arena"],
+    &["bolt-buf", "bolt-arena", "bolt-objects", "bolt-triple", "bolt-tlv", "bbolt-pages"],
+    // Runs in a user's build script and emits code for bolt-tlv; above it, so that its tests compile what it emits.
+    &["bolt-tlv-build"],
     &["bolt-wire"],
     &["bolt-client", "bolt-server"],
     &["bolt-cli"],
@@ -40,7 +42,7 @@ const TEST_EDGES: &[(&str, &str)] = &[
 const TEST_TOOLS: &[&str] = &["criterion", "proptest", "tempfile", "trybuild", "quickcheck"];
 
 /// Crates in which the compiler itself forbids unsafe code, whatever their manifest lists.
-const FORBID_UNSAFE: &[&str] = &["bolt-wire", "bolt-client", "bolt-server", "bolt-cli"];
+const FORBID_UNSAFE: &[&str] = &["bolt-wire", "bolt-client", "bolt-server", "bolt-cli", "bolt-tlv-build"];
 
 /// The crate that names the atomics of core and std, for all others.
 const NAMES_ATOMICS: &str = "bolt-sync";
