@@ -9,6 +9,7 @@
 extern crate alloc;
 
 mod error;
+mod frame;
 #[cfg(any(test, feature = "model"))]
 #[doc(hidden)]
 pub mod model;
@@ -19,8 +20,8 @@ mod scratch;
 mod thread_pool;
 
 pub use error::{AllocError, HandleError, ReleaseError, RollbackError};
+pub use frame::Frame;
 pub use pool::{ArenaAllocator, BoltPool, Builder, Handle, Mark, PoolLimits, PoolStats};
-pub use raw::Frame;
 pub use scratch::ScratchBuffer;
 #[cfg(feature = "std")]
 pub use thread_pool::{THREAD_POOL_SCRATCH, with_thread_pool};

@@ -6,7 +6,8 @@ use core::hash::{Hash, Hasher};
 use core::marker::PhantomData;
 
 use crate::error::{AllocError, HandleError, ReleaseError, RollbackError};
-use crate::raw::{Frame, Open, Stack};
+use crate::frame::Frame;
+use crate::raw::{Open, Stack};
 
 /// Names one allocation of one pool: a slice of `T`.
 ///

@@ -1,4 +1,4 @@
-//! Owns: the memory of a pool and its cursor: scratch in place, chunks on the heap, the log of allocations, frames and
+//! Owns: the memory of a pool and its cursor: scratch in place, chunks on the heap, the log of allocations, and
 //! builders. Never moves a value that a handle or reference can see; never decides policy beyond chunk sizes.
 //! Limits: 2³² − 1 values a slice and live allocations a pool. unsafe: allowed here
 //!
@@ -31,6 +31,7 @@ use core::ptr::NonNull;
 use bolt_sync::IdSource;
 
 use crate::error::AllocError;
+use crate::frame::Frame;
 use crate::pool::PoolLimits;
 use crate::scratch::Slots;
 
@@ -122,9 +123,9 @@ struct Chunk<T> {
 }
 
 /// Where the scratch slots are at the moment and how many; passed down since they move with the pool.
-struct Scratch<T> {
-    first: NonNull<T>,
-    cap: usize,
+pub(crate) struct Scratch<T> {
+    pub(crate) first: NonNull<T>,
+    pub(crate) cap: usize,
 }
 
 impl<T> Clone for Scratch<T> {
@@ -136,30 +137,30 @@ impl<T> Copy for Scratch<T> {}
 
 /// A point in the stack.
 #[derive(Clone, Copy)]
-struct Cursor {
-    region: u32,
-    used: usize,
+pub(crate) struct Cursor {
+    pub(crate) region: u32,
+    pub(crate) used: usize,
 }
 
 /// All of a pool but its scratch slots. What an allocation reads and writes comes first: one line of cache, since `Slots` before it is
 /// a multiple of 64 bytes.
 #[repr(C)]
-struct Heap<T> {
+pub(crate) struct Heap<T> {
     log: Vec<Entry>,
     /// Entries up to which the log may be filled without a look: its capacity, or 0 while the pool has no epoch to give.
     log_limit: usize,
-    used: usize,
-    cap: usize,
-    base: Option<NonNull<T>>,
+    pub(crate) used: usize,
+    pub(crate) cap: usize,
+    pub(crate) base: Option<NonNull<T>>,
     /// The epoch of new entries; a multiple of `EPOCH_BLOCK` (0 at first) means: take a block before the next entry.
     epoch: u64,
 
     /// Entries in the regions below the current one: the index of its first.
     first_index: usize,
     /// Values in the regions below the current one.
-    before: usize,
+    pub(crate) before: usize,
     values_high_water: usize,
-    region: u32,
+    pub(crate) region: u32,
     /// Bytes of chunks and log. The table of chunks, 32 bytes for every 4 KiB or more, is not counted.
     heap_bytes: usize,
     limits: PoolLimits,
@@ -210,13 +211,13 @@ impl<T> Heap<T> {
     }
 
     #[inline(always)]
-    fn cursor(&self) -> Cursor {
+    pub(crate) fn cursor(&self) -> Cursor {
         Cursor { region: self.region, used: self.used }
     }
 
     /// The first free slot.
     #[inline(always)]
-    fn next_slot(&self, scratch: Scratch<T>) -> NonNull<T> {
+    pub(crate) fn next_slot(&self, scratch: Scratch<T>) -> NonNull<T> {
         let base = self.base.unwrap_or(scratch.first);
         // SAFETY: by R3 `used <= cap`, so the result is in the region or at its end.
         unsafe { base.add(self.used) }
@@ -286,7 +287,7 @@ impl<T> Heap<T> {
     /// Moves the cursor to the start of a region with at least `n` slots: an empty chunk that is kept, or a new one.
     #[cold]
     #[inline(never)]
-    fn advance(&mut self, n: usize) -> Result<(), AllocError> {
+    pub(crate) fn advance(&mut self, n: usize) -> Result<(), AllocError> {
         let next = self.region as usize;
         let fits = self.chunks[next..].iter().position(|chunk| chunk.cap >= n).map(|i| next + i);
         let found = match fits {
@@ -375,7 +376,7 @@ impl<T> Heap<T> {
 
     /// Sets the cursor to a point at or below where it is.
     #[inline]
-    fn enter(&mut self, at: Cursor, scratch_cap: usize) {
+    pub(crate) fn enter(&mut self, at: Cursor, scratch_cap: usize) {
         self.used = at.used;
         if at.region != self.region {
             self.enter_region(at.region, scratch_cap);
@@ -383,7 +384,7 @@ impl<T> Heap<T> {
     }
 
     #[cold]
-    fn enter_region(&mut self, region: u32, scratch_cap: usize) {
+    pub(crate) fn enter_region(&mut self, region: u32, scratch_cap: usize) {
         self.region = region;
         if region == 0 {
             (self.base, self.cap, self.before, self.first_index) = (None, scratch_cap, 0, 0);
@@ -430,7 +431,7 @@ impl<T> Heap<T> {
     }
 
     #[inline(always)]
-    fn note_high_water(&mut self) {
+    pub(crate) fn note_high_water(&mut self) {
         self.values_high_water = self.values_high_water.max(self.before + self.used);
     }
 
@@ -809,227 +810,5 @@ impl<T, const N: usize> Drop for Open<'_, T, N> {
         let _back = Back(&mut self.stack.heap, N);
         // SAFETY: O1; this value is going away, so they are dropped once.
         unsafe { built.drop_in_place() };
-    }
-}
-
-/// Unchecked allocation within a scope: references instead of handles, nothing logged, everything released when the
-/// closure of [`BoltPool::frame`](crate::BoltPool::frame) returns or panics.
-///
-/// The lifetime `'f` is the frame's own: any number of references may be alive while more is allocated, and none can leave
-/// the closure. **Cost.** One compare, one addition and the write of the value, as in a bump allocator; ending a frame is two
-/// stores, plus `Drop` where `T` has one.
-///
-/// ```
-/// let mut pool = bolt_arena::BoltPool::<u64, 16>::new();
-/// let sum = pool.frame(|frame| {
-///     let one = frame.alloc(1)?;
-///     let many = frame.alloc_with(100, |i| i as u64)?; // does not fit the scratch: the arena takes it
-///     *one += many.iter().sum::<u64>();
-///     Ok::<u64, bolt_arena::AllocError>(*one)
-/// })?;
-/// assert_eq!(sum, 4951);
-/// assert_eq!(pool.stats().values_in_use, 0);
-/// # Ok::<(), bolt_arena::AllocError>(())
-/// ```
-///
-/// A reference cannot outlive its frame:
-///
-/// ```compile_fail
-/// let mut pool = bolt_arena::BoltPool::<u64, 16>::new();
-/// let kept = pool.frame(|frame| frame.alloc(1).unwrap());
-/// ```
-pub struct Frame<'f, T> {
-    /// Its cursor's `used` lags behind: `left` is the truth while the frame is open.
-    heap: &'f mut Heap<T>,
-    /// Invariant F1: a pointer to the pool's slots, which are borrowed for `'f` and reached through this alone.
-    scratch: Scratch<T>,
-    /// Invariant F2: `left` slots from `next` on are free and end where the current region ends.
-    next: NonNull<T>,
-    left: usize,
-    start: Cursor,
-}
-
-impl<'f, T> Frame<'f, T> {
-    #[inline]
-    fn open(heap: &'f mut Heap<T>, scratch: Scratch<T>) -> Self {
-        let (next, left, start) = (heap.next_slot(scratch), heap.cap - heap.used, heap.cursor());
-        Self { heap, scratch, next, left, start }
-    }
-
-    /// Opens a frame, runs `body`, and releases what is in the frame, on unwinding too.
-    ///
-    /// A frame has no `Drop` of its own: the call from the unwinding path would make its address known, and its fields would have to
-    /// live in memory. So where values have no `Drop`, the guard knows the start of the frame and nothing of the frame.
-    #[inline(always)]
-    fn run<R>(heap: &'f mut Heap<T>, scratch: Scratch<T>, body: impl FnOnce(&mut Frame<'f, T>) -> R) -> R {
-        if needs_drop::<T>() {
-            struct Open<'f, T>(Frame<'f, T>);
-            impl<T> Drop for Open<'_, T> {
-                fn drop(&mut self) {
-                    self.0.note();
-                    self.0.drop_values();
-                }
-            }
-            let mut open = Open(Self::open(heap, scratch));
-            body(&mut open.0)
-        } else {
-            struct Back<T> {
-                heap: NonNull<Heap<T>>,
-                to: Cursor,
-                scratch_cap: usize,
-            }
-            impl<T> Drop for Back<T> {
-                #[inline(always)]
-                fn drop(&mut self) {
-                    // SAFETY: the frame, which had the exclusive borrow, is not used any more: the guard was made before it.
-                    let heap = unsafe { self.heap.as_mut() };
-                    heap.enter(self.to, self.scratch_cap);
-                }
-            }
-            let mut heap = NonNull::from(heap);
-            // SAFETY: made from an exclusive borrow for `'f` just above; the guard uses its copy only after the frame's last use.
-            let mut frame = Self::open(unsafe { heap.as_mut() }, scratch);
-            let _back = Back { heap, to: frame.start, scratch_cap: scratch.cap };
-            let result = body(&mut frame);
-            frame.note();
-            result
-        }
-    }
-
-    /// Tells the pool where the frame stood at its end.
-    #[inline(always)]
-    fn note(&mut self) {
-        self.sync();
-        self.heap.note_high_water();
-    }
-
-    /// Puts one value into the frame.
-    ///
-    /// # Errors
-    /// [`AllocError`] when the pool's limit is reached or memory runs out; the value is dropped.
-    #[inline]
-    pub fn alloc(&mut self, value: T) -> Result<&'f mut T, AllocError> {
-        if self.left == 0 {
-            (self.next, self.left) = Self::advance(self.heap, self.scratch, self.left, 1)?;
-        }
-        let mut slot = self.take(1);
-        // SAFETY: F2: the slot is free, and `take` gave it to this call alone.
-        unsafe { slot.write(value) };
-        // SAFETY: just written; valid for `'f` since the frame never reuses a slot, and the pool is borrowed for `'f`.
-        Ok(unsafe { slot.as_mut() })
-    }
-
-    /// Puts `n` values into the frame, contiguous, made by `make(index)`. If `make` panics, those made are dropped.
-    ///
-    /// # Errors
-    /// As [`alloc`](Self::alloc); nothing is made then.
-    #[inline]
-    pub fn alloc_with(&mut self, n: usize, make: impl FnMut(usize) -> T) -> Result<&'f mut [T], AllocError> {
-        if n > self.left {
-            (self.next, self.left) = Self::advance(self.heap, self.scratch, self.left, n)?;
-        }
-        // SAFETY: F2: `n` free slots; `self` is borrowed, so `make` cannot reach them; they count as taken only afterwards,
-        // so a panic leaves none uninitialised below the cursor.
-        let made = unsafe { fill(self.next, n, make) };
-        self.take(n);
-        Ok(made)
-    }
-
-    /// Copies a slice into the frame. Errors as [`alloc`](Self::alloc).
-    #[inline]
-    pub fn alloc_copy(&mut self, values: &[T]) -> Result<&'f mut [T], AllocError>
-    where
-        T: Copy,
-    {
-        let n = values.len();
-        if n > self.left {
-            (self.next, self.left) = Self::advance(self.heap, self.scratch, self.left, n)?;
-        }
-        let first = self.take(n);
-        // SAFETY: F2: `n` free slots, which the source, being borrowed, cannot overlap.
-        unsafe { first.as_ptr().copy_from_nonoverlapping(values.as_ptr(), n) };
-        let mut made = NonNull::slice_from_raw_parts(first, n);
-        // SAFETY: all were just copied; valid for `'f` as in `alloc`.
-        Ok(unsafe { made.as_mut() })
-    }
-
-    /// Opens a frame within this one: what it allocates is released when `body` returns, what this one allocated stays.
-    #[inline]
-    pub fn frame<R>(&mut self, body: impl for<'n> FnOnce(&mut Frame<'n, T>) -> R) -> R {
-        self.sync();
-        Frame::run(&mut *self.heap, self.scratch, body)
-    }
-
-    /// Moves past `n` free slots and returns the first. The caller has checked `n <= left`.
-    #[inline(always)]
-    fn take(&mut self, n: usize) -> NonNull<T> {
-        let first = self.next;
-        // SAFETY: F2 and `n <= left`: the result is in the region or at its end.
-        self.next = unsafe { first.add(n) };
-        self.left -= n;
-        first
-    }
-
-    /// Tells the pool's cursor where the frame stands.
-    #[inline(always)]
-    fn sync(&mut self) {
-        self.heap.used = self.heap.cap - self.left;
-    }
-
-    /// Moves to a region with at least `n` slots and returns its first and their number. Takes and returns values, not the frame itself, whose
-    /// address would otherwise be known outside and whose fields would have to live in memory.
-    #[cold]
-    #[inline(never)]
-    fn advance(
-        heap: &mut Heap<T>,
-        scratch: Scratch<T>,
-        left: usize,
-        n: usize,
-    ) -> Result<(NonNull<T>, usize), AllocError> {
-        heap.used = heap.cap - left;
-        heap.advance(n)?;
-        Ok((heap.next_slot(scratch), heap.cap))
-    }
-
-    /// Drops the values of the frame, region by region; if a destructor panics, the others still run, once each.
-    #[inline(never)]
-    fn drop_values(&mut self) {
-        struct Rest<'a, T> {
-            heap: &'a mut Heap<T>,
-            scratch: Scratch<T>,
-            start: Cursor,
-        }
-        impl<T> Rest<'_, T> {
-            fn run(&mut self) {
-                loop {
-                    let last = self.heap.region == self.start.region;
-                    let from = if last { self.start.used } else { 0 };
-                    let base = self.heap.base.unwrap_or(self.scratch.first);
-                    // SAFETY: R3: `from <= used`, within the region.
-                    let first = unsafe { base.add(from) };
-                    let values = NonNull::slice_from_raw_parts(first, self.heap.used - from);
-                    // The cursor leaves them before the first destructor runs.
-                    if last {
-                        self.heap.used = from;
-                    } else {
-                        let filled_end = self.heap.before;
-                        self.heap.enter_region(self.heap.region - 1, self.scratch.cap);
-                        self.heap.used = filled_end - self.heap.before;
-                    }
-                    // SAFETY: the frame wrote them all, without gaps within a region, and they are below no cursor any more.
-                    unsafe { values.drop_in_place() };
-                    if last {
-                        return;
-                    }
-                }
-            }
-        }
-        impl<T> Drop for Rest<'_, T> {
-            fn drop(&mut self) {
-                // Runs only what a panic left over; on the straight path nothing is left.
-                self.run();
-            }
-        }
-        Rest { heap: self.heap, scratch: self.scratch, start: self.start }.run();
     }
 }
