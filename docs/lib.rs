@@ -47,3 +47,6 @@ pub mod bolt_sync {}
 
 #[doc = include_str!("jemalloc.md")]
 pub mod jemalloc {}
+
+#[doc = include_str!("bbolt-pages.md")]
+pub mod bbolt_pages {}

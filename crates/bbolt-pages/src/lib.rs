@@ -1,0 +1,21 @@
+#![doc = include_str!("../README.md")]
+//!
+//! # This file
+//!
+//! Owns the crate's face: which names are public and the limits of keys and values. Holds no code of its own.
+//! Limit: files only; nothing here opens a socket, and no state is global.
+
+#![forbid(unsafe_code)]
+
+mod error;
+pub mod page;
+
+pub use error::{Damage, Error, IoFailure, Refusal, Result, Rule, Usage};
+
+/// Most bytes of a key.
+pub const MAX_KEY_BYTES: usize = 32_768;
+/// Most bytes of a bucket's name. bbolt sets no limit; what follows from the format's 32-bit positions is far above this one.
+pub const MAX_NAME_BYTES: usize = 1 << 20;
+/// Most bytes of a value. bbolt permits 2^31 − 2 and then cannot read it back: position, key and value of an element must stay below
+/// 2^31. This is what is left for the value beside the longest key and the fullest page.
+pub const MAX_VALUE_BYTES: usize = (1 << 31) - 1 - (MAX_KEY_BYTES + 16 * 65_535);

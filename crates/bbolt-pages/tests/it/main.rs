@@ -1,0 +1,3 @@
+//! One binary for all integration tests. Owns the list of modules; each says what it proves.
+
+mod codec;
