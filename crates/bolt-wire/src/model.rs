@@ -21,7 +21,10 @@ fn end(bytes: &[u8], at: usize, depth: u32, dialect: Dialect) -> Option<usize> {
     };
     let marker = *bytes.get(at)?;
     let flat = |len: usize| (at + len <= bytes.len()).then_some(at + len);
-    let text = |(len, body): (usize, usize)| (body + len <= bytes.len()).then_some(body + len);
+    let raw = |(len, body): (usize, usize)| (body + len <= bytes.len()).then_some(body + len);
+    let text = |(len, body): (usize, usize)| {
+        core::str::from_utf8(bytes.get(body..body + len)?).ok().map(|_| body + len)
+    };
     let nibble = (usize::from(marker & 0x0F), at + 1);
     let items = |(count, mut at): (usize, usize), keyed: bool| {
         let each = if keyed { 2 } else { 1 };
@@ -46,9 +49,12 @@ fn end(bytes: &[u8], at: usize, depth: u32, dialect: Dialect) -> Option<usize> {
         0xCA => flat(5),
         0xCB | 0xC1 => flat(9),
         0x80..=0x8F => text(nibble),
-        0xCC | 0xD0 => text(size(1)?),
-        0xCD | 0xD1 => text(size(2)?),
-        0xCE | 0xD2 => text(size(4)?),
+        0xD0 => text(size(1)?),
+        0xD1 => text(size(2)?),
+        0xD2 => text(size(4)?),
+        0xCC => raw(size(1)?),
+        0xCD => raw(size(2)?),
+        0xCE => raw(size(4)?),
         0x90..=0x9F => items(nibble, false),
         0xD4 => items(size(1)?, false),
         0xD5 => items(size(2)?, false),

@@ -15,7 +15,7 @@ use crate::index::Scratch;
 use crate::marker::{self, Kind, LEAF_LEN};
 use crate::value::Value;
 use crate::value_ref::{RawRef, ValueRef};
-use crate::walk::{Walker, size_at, unexpected_end};
+use crate::walk::{Walker, check_short, size_at, unexpected_end};
 
 /// First byte of a RECORD: a structure of one field.
 const HEADER: u8 = 0xB1;
@@ -149,6 +149,11 @@ impl RecordDecoder {
         self.dialect = dialect;
     }
 
+    /// Whether strings are checked to be UTF-8 by [`scan`](Self::scan), as they are at first; see [`Walker::set_check_text`].
+    pub const fn set_check_text(&mut self, check_text: bool) {
+        self.walker.set_check_text(check_text);
+    }
+
     /// Walks the body of one RECORD message and notes where its columns are.
     ///
     /// One pass over the bytes; allocates only while its memory grows to the widest record and the deepest value seen.
@@ -162,6 +167,7 @@ impl RecordDecoder {
         if self.offsets.len() != width + 1 {
             self.offsets.resize(width + 1, 0);
         }
+        let check_text = self.walker.checks_text();
         let (columns, end) = self.offsets.split_at_mut(width);
         for column in columns {
             *column = at as u32;
@@ -170,6 +176,9 @@ impl RecordDecoder {
                     let len = usize::from(LEAF_LEN[usize::from(m)]);
                     if len > message.len() - at {
                         return Err(unexpected_end(message, at, len));
+                    }
+                    if m & 0xF0 == marker::STRING0 && check_text {
+                        check_short(message, at, len)?;
                     }
                     at += len;
                 }

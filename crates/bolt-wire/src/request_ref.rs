@@ -171,7 +171,8 @@ impl<'a> Request<'a> {
     /// Reads a whole message body.
     ///
     /// As with real servers, bytes behind the structure are ignored and unknown keys are too; a key twice among the parameters is refused.
-    /// Unlike them, a string that is not UTF-8 is refused rather than mended.
+    /// Unlike them, a string that is not UTF-8, wherever it stands, is refused rather than mended: a server that stores what it mended
+    /// has lost what it was sent.
     ///
     /// # Errors
     /// See [`RequestError`]: [`is_fatal`](RequestError::is_fatal) tells whether the connection can go on.
@@ -182,7 +183,11 @@ impl<'a> Request<'a> {
         walker: &mut Walker,
     ) -> Result<Self, RequestError> {
         let tag = RequestTag::of(body, version)?;
-        walker.walk(body, 0, version.dialect(utc)).map_err(RequestError::Broken)?;
+        walker.walk(body, 0, version.dialect(utc)).map_err(|error| match error.reason {
+            // The message is whole and in step: that is no reason to hang up.
+            DecodeReason::InvalidUtf8 => invalid(tag, "text", error),
+            _ => RequestError::Broken(error),
+        })?;
         let found = body[0] & 0x0F;
         let expected = tag.field_count();
         if found != expected {

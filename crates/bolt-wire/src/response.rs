@@ -106,7 +106,15 @@ impl<'a> Response<'a> {
         if tag == RECORD {
             return Ok(Self::Record);
         }
-        let end = walker.walk(body, 0, version.dialect(utc))?;
+        // What went wrong is better told with a blemish than not at all: its text is mended where it is read.
+        let end = if tag == FAILURE && walker.checks_text() {
+            walker.set_check_text(false);
+            let end = walker.walk(body, 0, version.dialect(utc));
+            walker.set_check_text(true);
+            end?
+        } else {
+            walker.walk(body, 0, version.dialect(utc))?
+        };
         if end != body.len() {
             return Err(DecodeError::new(end, DecodeReason::TrailingBytes(body.len() - end)));
         }

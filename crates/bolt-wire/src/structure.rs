@@ -399,7 +399,7 @@ impl<'a> NodeRef<'a> {
     }
 }
 
-/// That every item is a string. UTF-8 is checked where a string is read.
+/// That every item is a string. That it is UTF-8 the walk has proved, or `str` says.
 fn check_strings(list: ListRef<'_>) -> Result<(), DecodeError> {
     for raw in list.raws() {
         if raw.kind() != Kind::String {

@@ -232,7 +232,8 @@ impl<'a> RawRef<'a> {
     /// The string that stands here.
     ///
     /// # Errors
-    /// [`DecodeReason::WrongType`], or [`DecodeReason::InvalidUtf8`] with the offset of the first bad byte.
+    /// [`DecodeReason::WrongType`]; where the walk was told not to look at text, [`DecodeReason::InvalidUtf8`] with the offset of the first
+    /// bad byte.
     #[inline(always)]
     pub fn str(self) -> Result<&'a str, DecodeError> {
         let bytes = self.str_bytes()?;
@@ -325,7 +326,7 @@ impl<'a> RawRef<'a> {
     /// The value that stands here, decoded as far as one level goes.
     ///
     /// # Errors
-    /// [`DecodeReason::InvalidUtf8`] for a string that is not UTF-8.
+    /// [`DecodeReason::InvalidUtf8`] for a string that is not UTF-8, which a walk finds first unless told not to look.
     #[inline]
     pub fn value(self) -> Result<ValueRef<'a>, DecodeError> {
         Ok(match self.kind() {

@@ -1,6 +1,6 @@
-//! The structural walk: one pass that proves every marker, bound, count and nesting level of a value, without recursion.
-//! Owns the stack of open containers and nothing else; never decodes a scalar and never checks UTF-8, which is done
-//! where a string is read. Messages end at 4 GiB − 1; nesting ends at the limit the user sets.
+//! The structural walk: one pass that proves every marker, bound, count, nesting level and string of a value, without recursion.
+//! Owns the stack of open containers and nothing else; never decodes a scalar. Messages end at 4 GiB − 1; nesting ends at the
+//! limit the user sets. That strings are UTF-8 is part of the proof unless the user leaves it out ([`Walker::set_check_text`]).
 
 use alloc::vec::Vec;
 
@@ -32,13 +32,22 @@ pub struct Walker {
     /// Open containers outside the current one: entries left, with [`KEYED`] for dictionaries.
     stack: Vec<u32>,
     depth_max: u32,
+    check_text: bool,
 }
 
 impl Walker {
-    /// A walker that refuses more than `depth_max` containers inside one another.
+    /// A walker that refuses more than `depth_max` containers inside one another, and strings that are not UTF-8.
     #[must_use]
     pub const fn new(depth_max: u32) -> Self {
-        Self { stack: Vec::new(), depth_max }
+        Self { stack: Vec::new(), depth_max, check_text: true }
+    }
+
+    /// Whether strings, keys among them, are checked to be UTF-8, as they are at first.
+    ///
+    /// Without the check a bad string is an error of [`RawRef::str`](crate::RawRef::str), there and only there: for those who want to
+    /// mend such text, or pass it on as it is, by [`RawRef::str_bytes`](crate::RawRef::str_bytes).
+    pub const fn set_check_text(&mut self, check_text: bool) {
+        self.check_text = check_text;
     }
 
     /// The nesting limit.
@@ -52,24 +61,40 @@ impl Walker {
         self.depth_max = depth_max;
     }
 
+    pub(crate) const fn checks_text(&self) -> bool {
+        self.check_text
+    }
+
     /// Walks the one value that begins at `message[at]` and returns the offset of its end.
     ///
     /// # Errors
-    /// The first marker, size, count, key or nesting level that is not legal, with its offset in `message`.
+    /// The first marker, size, count, key, nesting level or string that is not legal, with its offset in `message`.
     #[inline]
     pub fn walk(&mut self, message: &[u8], at: usize, dialect: Dialect) -> Result<usize, DecodeError> {
         // Most values are scalars and short strings: settle those without a call.
         if let Some(&m) = message.get(at) {
             let len = usize::from(LEAF_LEN[usize::from(m)]);
             if len != 0 && len <= message.len() - at {
+                if self.check_text && m & 0xF0 == marker::STRING0 {
+                    check_short(message, at, len)?;
+                }
                 return Ok(at + len);
             }
         }
-        self.walk_any(message, at, dialect)
+        if self.check_text {
+            self.walk_any::<true>(message, at, dialect)
+        } else {
+            self.walk_any::<false>(message, at, dialect)
+        }
     }
 
     #[inline(never)]
-    fn walk_any(&mut self, message: &[u8], mut at: usize, dialect: Dialect) -> Result<usize, DecodeError> {
+    fn walk_any<const TEXT: bool>(
+        &mut self,
+        message: &[u8],
+        mut at: usize,
+        dialect: Dialect,
+    ) -> Result<usize, DecodeError> {
         if message.len() > u32::MAX as usize {
             let limit = u32::MAX as usize;
             return Err(DecodeError::new(0, DecodeReason::MessageTooLarge { limit }));
@@ -90,7 +115,7 @@ impl Walker {
                 }
                 left -= 1;
                 if keyed {
-                    at = walk_key(message, at)?;
+                    at = walk_key::<TEXT>(message, at)?;
                 }
                 let Some(&marker) = message.get(at) else { return Err(ends_before_value(message, at)) };
                 m = marker;
@@ -101,11 +126,18 @@ impl Walker {
                 if len > message.len() - at {
                     return Err(unexpected_end(message, at, len));
                 }
+                if TEXT && m & 0xF0 == marker::STRING0 {
+                    check_short(message, at, len)?;
+                }
                 at += len;
             }
             let (count, entry_len, is_map, what, body) = match Kind::of(m) {
-                Kind::String | Kind::Bytes => {
-                    at = walk_sized(message, at, m)?;
+                Kind::String => {
+                    at = walk_sized::<TEXT>(message, at, m)?;
+                    continue;
+                }
+                Kind::Bytes => {
+                    at = walk_sized::<false>(message, at, m)?;
                     continue;
                 }
                 Kind::List => {
@@ -143,7 +175,7 @@ impl Walker {
             keyed = is_map;
             at = body;
             if !keyed {
-                (at, left) = walk_leaves(message, at, left);
+                (at, left) = walk_leaves::<TEXT>(message, at, left);
             }
         }
     }
@@ -161,7 +193,9 @@ impl Default for Walker {
 /// Where one item begins depends on the marker of the one before: load, look up, add, some eleven cycles an item that nothing
 /// can overlap. Lists of one type escape that: the places of the next four 64-bit numbers, or of the next eight small
 /// integers, are known beforehand if they are such, which a few independent comparisons tell.
-fn walk_leaves(message: &[u8], mut at: usize, mut left: u32) -> (usize, u32) {
+///
+/// Where text is checked, it stops at a short string.
+fn walk_leaves<const TEXT: bool>(message: &[u8], mut at: usize, mut left: u32) -> (usize, u32) {
     // All comparisons are made before the one branch: which of them fails in a mixed list cannot be guessed.
     while left >= 8 {
         let Some(rest) = message.get(at..) else { break };
@@ -185,7 +219,7 @@ fn walk_leaves(message: &[u8], mut at: usize, mut left: u32) -> (usize, u32) {
         for _ in 0..left.min(48) {
             let Some(&m) = rest.get(inside) else { return (at + inside, left) };
             let len = usize::from(LEAF_LEN[usize::from(m)]);
-            if len == 0 || len > rest.len() - inside {
+            if len == 0 || len > rest.len() - inside || (TEXT && m & 0xF0 == marker::STRING0) {
                 return (at + inside, left);
             }
             inside += len;
@@ -198,27 +232,84 @@ fn walk_leaves(message: &[u8], mut at: usize, mut left: u32) -> (usize, u32) {
 
 /// Proves that a string begins at `at` and ends within the message; returns its end.
 #[inline]
-fn walk_key(message: &[u8], at: usize) -> Result<usize, DecodeError> {
+fn walk_key<const TEXT: bool>(message: &[u8], at: usize) -> Result<usize, DecodeError> {
     let Some(&m) = message.get(at) else { return Err(ends_before_value(message, at)) };
     if m & 0xF0 == marker::STRING0 {
         let len = 1 + usize::from(m & 0x0F);
         if len > message.len() - at {
             return Err(unexpected_end(message, at, len));
         }
+        if TEXT {
+            check_short(message, at, len)?;
+        }
         return Ok(at + len);
     }
     if Kind::of(m) != Kind::String {
         return Err(DecodeError::new(at, DecodeReason::KeyNotString(m)));
     }
-    walk_sized(message, at, m)
+    walk_sized::<TEXT>(message, at, m)
 }
 
-/// Proves the bounds of a string or byte array with a size of its own; returns its end.
+/// High bits of the bytes 1 to n of a window of 16 in memory order: a short string's, when its marker is byte 0.
+const HIGH_BEHIND_MARKER: [u128; 16] = high_bits(true);
+/// High bits of the last n bytes of such a window.
+const HIGH_AT_END: [u128; 16] = high_bits(false);
+
+const fn high_bits(behind_marker: bool) -> [u128; 16] {
+    let mut table = [0; 16];
+    let mut n = 0;
+    while n < 16 {
+        let mut byte = 0;
+        while byte < n {
+            let place = if behind_marker { 1 + byte } else { 15 - byte };
+            table[n] |= 0x80 << (8 * place);
+            byte += 1;
+        }
+        n += 1;
+    }
+    table
+}
+
+/// Proves that the string at `at`, of `len` bytes (1 to 16) with its marker and within the message, is UTF-8.
+///
+/// Text is ASCII nearly always: one load of sixteen bytes and one comparison tell, whatever its length.
+#[inline(always)]
+pub(crate) fn check_short(message: &[u8], at: usize, len: usize) -> Result<(), DecodeError> {
+    let n = (len - 1) & 15;
+    let end = at + len;
+    let high = if let Some(window) = message.get(at..).and_then(|rest| rest.first_chunk::<16>()) {
+        u128::from_le_bytes(*window) & HIGH_BEHIND_MARKER[n]
+    } else if let Some(window) = message.get(..end).and_then(|rest| rest.last_chunk::<16>()) {
+        // Too near the end of the message for the one, but not too near its beginning for the other.
+        u128::from_le_bytes(*window) & HIGH_AT_END[n]
+    } else {
+        1
+    };
+    if high == 0 { Ok(()) } else { check_text(message, at + 1, n) }
+}
+
+/// Proves that the `len` bytes at `body`, which lie within the message, are UTF-8.
+#[inline(never)]
+fn check_text(message: &[u8], body: usize, len: usize) -> Result<(), DecodeError> {
+    let bytes = message.get(body..body + len).unwrap_or_default();
+    if bytes.is_ascii() {
+        return Ok(());
+    }
+    match core::str::from_utf8(bytes) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(DecodeError::new(body + error.valid_up_to(), DecodeReason::InvalidUtf8)),
+    }
+}
+
+/// Proves the bounds of a string or byte array with a size of its own, and the text of a string; returns its end.
 #[inline]
-fn walk_sized(message: &[u8], at: usize, m: u8) -> Result<usize, DecodeError> {
+fn walk_sized<const TEXT: bool>(message: &[u8], at: usize, m: u8) -> Result<usize, DecodeError> {
     let (len, body) = size_at(message, at, m, marker::STRING0)?;
     if len as usize > message.len() - body {
         return Err(unexpected_end(message, body, len as usize));
+    }
+    if TEXT {
+        check_text(message, body, len as usize)?;
     }
     Ok(body + len as usize)
 }

@@ -129,14 +129,75 @@ fn reserved_markers() {
 }
 
 #[test]
-fn broken_text_concerns_its_value_only() {
+fn broken_text_ends_the_connection_wherever_it_stands() {
+    // Bad continuation, over-long, surrogate.
     for bad in [&[0x82, 0xC3, 0x28][..], &[0x82, 0xC0, 0x80], &[0x83, 0xED, 0xA0, 0x80]] {
-        let outcome = play(row(bad), Version::V5_4);
-        let error = outcome.fatal.or(outcome.value).expect("it is no UTF-8");
-        assert!(error.to_string().contains("UTF-8"), "{error}");
-        let outcome = play(row(&[&[0xA1][..], bad, &[1]].concat()), Version::V5_4);
-        assert!(outcome.fatal.or(outcome.value).is_some());
+        let places: [(&[u8], &[u8]); 7] = [
+            (&[], &[]),
+            // A key, and a value below one.
+            (&[0xA1], &[0x01]),
+            (&[0xA1, 0x81, 0x61, 0x91], &[]),
+            // A node's label, key and element id, a relationship's type.
+            (&[0xB4, 0x4E, 0x00, 0x91], &[0xA0, 0x81, 0x65]),
+            (&[0xB4, 0x4E, 0x00, 0x90, 0xA1], &[0x01, 0x81, 0x65]),
+            (&[0xB4, 0x4E, 0x00, 0x90, 0xA0], &[]),
+            (&[0xB4, 0x72, 0x00], &[0xA0, 0x81, 0x65]),
+        ];
+        for (before, behind) in places {
+            fatal(row(&[before, bad, behind].concat()), "UTF-8");
+        }
+        // In the summary.
+        fatal([&[0xB1, 0x70, 0xA1][..], &text("type"), bad].concat(), "UTF-8");
     }
+    // The long form, and a text whose bad byte is its last.
+    fatal(row(&[&[0xD0, 0x40][..], &[b'x'; 63], &[0xC3]].concat()), "UTF-8");
+}
+
+#[test]
+fn broken_text_in_a_failure_is_mended() {
+    let body = [vec![0xB1, 0x7F, 0xA2], text("code"), text("Neo.ClientError.X.Y"), text("message")].concat();
+    let body = [&body[..], b"\x84no\xC3("].concat();
+    let server = Server::one(move |peer| {
+        peer.login();
+        peer.run_and_pull();
+        peer.send(&[body, ignored()]);
+        peer.expect_close();
+    });
+    let mut conn = server.connect();
+    let error = conn.run("q", ()).map(|_| ()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Server, "{error}");
+    assert!(error.is_connection_usable());
+    assert_eq!(error.failure().unwrap().message, "no\u{FFFD}(");
+    drop(conn);
+    server.join();
+}
+
+#[test]
+fn rows_set_aside_with_broken_text_end_the_connection_when_their_turn_comes() {
+    let server = Server::one(|peer| {
+        peer.login();
+        peer.expect(BEGIN);
+        peer.send(&[success(&[])]);
+        peer.run_and_pull();
+        let first = success(&[("fields", list(&[text("x")])), ("qid", int(0))]);
+        peer.send(&[first, row(&[0x82, 0xC3, 0x28]), success(&[])]);
+        peer.run_and_pull();
+        let second = success(&[("fields", list(&[text("y")])), ("qid", int(1))]);
+        peer.send(&[second, record(&[int(7)]), success(&[])]);
+        peer.expect_close();
+    });
+    let mut conn = server.connect();
+    let mut tx = conn.begin(&Default::default()).unwrap();
+    let first = tx.run("q", ()).unwrap();
+    let second = tx.run("q", ()).unwrap();
+    assert_eq!(tx.next(second).unwrap().unwrap().get::<i64>(0).unwrap(), 7);
+    let error = tx.next(first).map(|row| row.is_some()).unwrap_err();
+    assert_eq!(error.reason(), Reason::Malformed, "{error}");
+    assert!(!error.is_connection_usable());
+    drop(tx);
+    assert!(!conn.is_usable());
+    drop(conn);
+    server.join();
 }
 
 #[test]

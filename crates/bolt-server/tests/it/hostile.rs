@@ -15,6 +15,10 @@ fn malformed_requests_fail_and_the_connection_lives() {
         ("RUN with 4 fields", [&[0xB4, 0x10][..], query, &[0xA0, 0xA0, 0xA0]].concat()),
         ("query not a string", vec![0xB3, 0x10, 0x01, 0xA0, 0xA0]),
         ("query not UTF-8", vec![0xB3, 0x10, 0x82, 0xC3, 0x28, 0xA0, 0xA0]),
+        ("a parameter's name not UTF-8", [&[0xB3, 0x10][..], query, b"\xA1\x82\xC3(\x01\xA0"].concat()),
+        ("a parameter not UTF-8", [&[0xB3, 0x10][..], query, b"\xA1\x81a\x91\x82\xC0\x80\xA0"].concat()),
+        ("an unknown key not UTF-8", [&[0xB3, 0x10][..], query, b"\xA0\xA1\x83\xED\xA0\x80\x01"].concat()),
+        ("a database not UTF-8", vec![0xB1, 0x11, 0xA1, 0x82, b'd', b'b', 0x82, 0xC3, 0x28]),
         ("parameters not a map", [&[0xB3, 0x10][..], query, &[0x90, 0xA0]].concat()),
         (
             "a parameter twice",

@@ -280,13 +280,65 @@ fn serde_stops_where_the_stack_is_safe() {
 fn with_column<R>(column: &str, look: impl FnOnce(RawRef<'_>) -> R) -> R {
     let message = [&[0xB1, 0x71, 0x91][..], &hex(column)].concat();
     let mut decoder = RecordDecoder::new(DEPTH_MAX_DEFAULT, Dialect::V6_1);
+    // What text is worth is told by the tests of text.
+    decoder.set_check_text(false);
     decoder.scan(&message, 1).unwrap();
     let fields: Fields = ["x"].into_iter().collect();
     look(decoder.record(&message, &fields).at(0).unwrap())
 }
 
+/// Every place where text can stand, each with text of every length before it, so that the window the walk looks through lies
+/// everywhere in the message.
 #[test]
-fn text_that_is_not_utf8_is_an_error_where_it_is_read() {
+fn text_that_is_not_utf8_is_found_by_the_walk() {
+    let bad: [&[u8]; 6] = [b"\xC3(", b"\xC0\x80", b"\xED\xA0\x80", b"\x80", b"ab\xFF", b"\xF4\x90\x80\x80"];
+    let mut decoder = RecordDecoder::new(DEPTH_MAX_DEFAULT, Dialect::V6_1);
+    let string = |text: &[u8]| match text.len() {
+        len @ 0..=15 => [&[0x80 | len as u8][..], text].concat(),
+        len => [&[0xD0, len as u8][..], text].concat(),
+    };
+    for bad in bad {
+        let good = core::str::from_utf8(bad).unwrap_err().valid_up_to();
+        for before in 0..40 {
+            for behind in [0, 1, 14, 30] {
+                let text = [&vec![b'x'; before][..], bad, &vec![b'y'; behind]].concat();
+                let text = string(&text);
+                let places: [(&[u8], &[u8]); 8] = [
+                    (b"", b""),
+                    (b"\x93\x01", b"\x02"),
+                    (b"\xA1", b"\x01"),
+                    (b"\xA1\x81k", b""),
+                    (b"\xB4\x4E\x00\x91", b"\xA0\x81e"),
+                    (b"\xB4\x4E\x00\x90\xA0", b""),
+                    (b"\xB4\x72\x00", b"\xA0\x81e"),
+                    (b"\xB1\x5A", b""),
+                ];
+                for (head, tail) in places {
+                    let message = [b"\xB1\x71\x91", head, &text, tail].concat();
+                    let header = if text[0] == 0xD0 { 2 } else { 1 };
+                    let offset = 3 + head.len() + header + before + good;
+                    let error = DecodeError { offset, reason: DecodeReason::InvalidUtf8 };
+                    assert_eq!(decoder.scan(&message, 1), Err(error), "{message:02X?}");
+                    decoder.set_check_text(false);
+                    assert_eq!(decoder.scan(&message, 1), Ok(()), "{message:02X?}");
+                    decoder.set_check_text(true);
+                }
+            }
+        }
+    }
+    // What is beyond ASCII but right passes, at every place as well; bytes are no text.
+    for before in 0..40 {
+        for right in ["\u{80}", "ß", "€", "\u{10FFFF}", "größe"] {
+            let text = string(format!("{}{right}", "x".repeat(before)).as_bytes());
+            let bytes = [&[0xCC, 2][..], &[0xFF; 2]].concat();
+            let message = [b"\xB1\x71\x93", &text[..], &bytes, &text].concat();
+            assert_eq!(decoder.scan(&message, 3), Ok(()), "{message:02X?}");
+        }
+    }
+}
+
+#[test]
+fn text_the_walk_did_not_look_at_is_an_error_where_it_is_read() {
     let invalid = |offset| DecodeError { offset, reason: DecodeReason::InvalidUtf8 };
     with_column("82 C3 28", |raw| assert_eq!(raw.str(), Err(invalid(4))));
     with_column("82 C0 80", |raw| assert_eq!(raw.value().unwrap_err(), invalid(4)));
