@@ -6,9 +6,15 @@
 //! Limit: the switch is the cfg `bolt_loom`, set for a whole build; one build never mixes both kinds.
 
 #![cfg_attr(not(any(feature = "std", bolt_loom)), no_std)]
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
+
+#[cfg(all(feature = "alloc", not(feature = "std"), not(bolt_loom)))]
+extern crate alloc;
 
 mod id_source;
+// The files that may hold unsafe code, as the manifest lists them.
+#[allow(unsafe_code)]
+pub mod ring;
 mod slot_list;
 
 pub use crossbeam_utils::CachePadded;
@@ -81,6 +87,22 @@ pub mod cell {
             self.0.into_inner()
         }
     }
+}
+
+/// The heap's types, whichever crate of the standard library they come from in this build; `Arc` is loom's under `cfg(bolt_loom)`.
+#[cfg(feature = "alloc")]
+pub(crate) mod heap {
+    #[cfg(bolt_loom)]
+    pub(crate) use loom::sync::Arc;
+    #[cfg(any(feature = "std", bolt_loom))]
+    pub(crate) use std::boxed::Box;
+    #[cfg(all(feature = "std", not(bolt_loom)))]
+    pub(crate) use std::sync::Arc;
+    #[cfg(any(feature = "std", bolt_loom))]
+    pub(crate) use std::vec::Vec;
+
+    #[cfg(not(any(feature = "std", bolt_loom)))]
+    pub(crate) use alloc::{boxed::Box, sync::Arc, vec::Vec};
 }
 
 /// What a spinning thread tells the processor (or loom's scheduler).
