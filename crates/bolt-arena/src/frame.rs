@@ -4,10 +4,10 @@
 //! Refers to the invariants R1–R5 of `raw` and adds F1 and F2, which stand at the fields of [`Frame`].
 
 use core::mem::needs_drop;
-use core::ptr::NonNull;
+use core::ptr::{NonNull, null_mut};
 
 use crate::error::AllocError;
-use crate::raw::{Cursor, Heap, Scratch, fill};
+use crate::raw::{Cursor, Heap, Scratch, after, fill, slots_between};
 
 /// Unchecked allocation within a scope: references instead of handles, nothing logged, everything released when the
 /// closure of [`BoltPool::frame`](crate::BoltPool::frame) returns or panics.
@@ -36,21 +36,43 @@ use crate::raw::{Cursor, Heap, Scratch, fill};
 /// let kept = pool.frame(|frame| frame.alloc(1).unwrap());
 /// ```
 pub struct Frame<'f, T> {
-    /// Its cursor's `used` lags behind: `left` is the truth while the frame is open.
+    /// Its cursor lags behind: `next` is the truth while the frame is open.
     heap: &'f mut Heap<T>,
     /// Invariant F1: a pointer to the pool's slots, which are borrowed for `'f` and reached through this alone.
     scratch: Scratch<T>,
-    /// Invariant F2: `left` slots from `next` on are free and end where the current region ends.
-    next: NonNull<T>,
-    left: usize,
-    start: Cursor,
+    /// Invariant F2: the slots from `next` to `end`, where the current region ends, are free. Pointers, where the pool has places: only those of
+    /// a zero-sized type, which nobody follows, are still places.
+    next: *mut T,
+    end: *mut T,
+    start: Cursor<T>,
 }
 
 impl<'f, T> Frame<'f, T> {
     #[inline]
     fn open(heap: &'f mut Heap<T>, scratch: Scratch<T>) -> Self {
-        let (next, left, start) = (heap.next_slot(scratch), heap.cap - heap.used, heap.cursor());
-        Self { heap, scratch, next, left, start }
+        let ((next, end), start) = (Self::pointers(heap, scratch), heap.cursor());
+        Self { heap, scratch, next, end, start }
+    }
+
+    /// Where the pool's cursor stands, and the end of its region.
+    #[inline(always)]
+    fn pointers(heap: &Heap<T>, scratch: Scratch<T>) -> (*mut T, *mut T) {
+        if size_of::<T>() != 0 && heap.base.is_null() {
+            let first = scratch.first.as_ptr();
+            (first.wrapping_byte_add(heap.next.addr()), first.wrapping_byte_add(heap.end.addr()))
+        } else {
+            (heap.next, heap.end)
+        }
+    }
+
+    /// The pool's name for where the frame stands.
+    #[inline(always)]
+    fn place(heap: &Heap<T>, scratch: Scratch<T>, next: *mut T) -> *mut T {
+        if size_of::<T>() != 0 && heap.base.is_null() {
+            null_mut::<T>().wrapping_byte_add(next.addr() - scratch.first.addr().get())
+        } else {
+            next
+        }
     }
 
     /// Opens a frame, runs `body`, and releases what is in the frame, on unwinding too.
@@ -76,7 +98,7 @@ impl<'f, T> Frame<'f, T> {
         } else {
             struct Back<T> {
                 heap: NonNull<Heap<T>>,
-                to: Cursor,
+                to: Cursor<T>,
                 scratch_cap: usize,
             }
             impl<T> Drop for Back<T> {
@@ -110,8 +132,8 @@ impl<'f, T> Frame<'f, T> {
     /// [`AllocError`] when the pool's limit is reached or memory runs out; the value is dropped.
     #[inline]
     pub fn alloc(&mut self, value: T) -> Result<&'f mut T, AllocError> {
-        if self.left == 0 {
-            (self.next, self.left) = Self::advance(self.heap, self.scratch, self.left, 1)?;
+        if self.next == self.end {
+            (self.next, self.end) = Self::advance(self.heap, self.scratch, self.next, 1)?;
         }
         let mut slot = self.take(1);
         // SAFETY: F2: the slot is free, and `take` gave it to this call alone.
@@ -126,12 +148,12 @@ impl<'f, T> Frame<'f, T> {
     /// As [`alloc`](Self::alloc); nothing is made then.
     #[inline]
     pub fn alloc_with(&mut self, n: usize, make: impl FnMut(usize) -> T) -> Result<&'f mut [T], AllocError> {
-        if n > self.left {
-            (self.next, self.left) = Self::advance(self.heap, self.scratch, self.left, n)?;
+        if !Heap::fits(n, self.next, self.end) {
+            (self.next, self.end) = Self::advance(self.heap, self.scratch, self.next, n)?;
         }
         // SAFETY: F2: `n` free slots; `self` is borrowed, so `make` cannot reach them; they count as taken only afterwards,
         // so a panic leaves none uninitialised below the cursor.
-        let made = unsafe { fill(self.next, n, make) };
+        let made = unsafe { fill(self.first_free(), n, make) };
         self.take(n);
         Ok(made)
     }
@@ -143,8 +165,8 @@ impl<'f, T> Frame<'f, T> {
         T: Copy,
     {
         let n = values.len();
-        if n > self.left {
-            (self.next, self.left) = Self::advance(self.heap, self.scratch, self.left, n)?;
+        if !Heap::fits(n, self.next, self.end) {
+            (self.next, self.end) = Self::advance(self.heap, self.scratch, self.next, n)?;
         }
         let first = self.take(n);
         // SAFETY: F2: `n` free slots, which the source, being borrowed, cannot overlap.
@@ -161,35 +183,44 @@ impl<'f, T> Frame<'f, T> {
         Frame::run(&mut *self.heap, self.scratch, body)
     }
 
-    /// Moves past `n` free slots and returns the first. The caller has checked `n <= left`.
+    /// The first free slot.
+    #[inline(always)]
+    fn first_free(&self) -> NonNull<T> {
+        if size_of::<T>() == 0 {
+            NonNull::dangling()
+        } else {
+            // SAFETY: F2: a pointer into a region, or to its end.
+            unsafe { NonNull::new_unchecked(self.next) }
+        }
+    }
+
+    /// Moves past `n` free slots and returns the first. The caller has checked that they fit.
     #[inline(always)]
     fn take(&mut self, n: usize) -> NonNull<T> {
-        let first = self.next;
-        // SAFETY: F2 and `n <= left`: the result is in the region or at its end.
-        self.next = unsafe { first.add(n) };
-        self.left -= n;
+        let first = self.first_free();
+        self.next = after(self.next, n);
         first
     }
 
     /// Tells the pool's cursor where the frame stands.
     #[inline(always)]
     fn sync(&mut self) {
-        self.heap.used = self.heap.cap - self.left;
+        self.heap.next = Self::place(self.heap, self.scratch, self.next);
     }
 
-    /// Moves to a region with at least `n` slots and returns its first and their number. Takes and returns values, not the frame itself, whose
+    /// Moves to a region with at least `n` slots and returns where it begins and ends. Takes and returns values, not the frame itself, whose
     /// address would otherwise be known outside and whose fields would have to live in memory.
     #[cold]
     #[inline(never)]
     fn advance(
         heap: &mut Heap<T>,
         scratch: Scratch<T>,
-        left: usize,
+        next: *mut T,
         n: usize,
-    ) -> Result<(NonNull<T>, usize), AllocError> {
-        heap.used = heap.cap - left;
+    ) -> Result<(*mut T, *mut T), AllocError> {
+        heap.next = Self::place(heap, scratch, next);
         heap.advance(n)?;
-        Ok((heap.next_slot(scratch), heap.cap))
+        Ok(Self::pointers(heap, scratch))
     }
 
     /// Drops the values of the frame, region by region; if a destructor panics, the others still run, once each.
@@ -198,24 +229,19 @@ impl<'f, T> Frame<'f, T> {
         struct Rest<'a, T> {
             heap: &'a mut Heap<T>,
             scratch: Scratch<T>,
-            start: Cursor,
+            start: Cursor<T>,
         }
         impl<T> Rest<'_, T> {
             fn run(&mut self) {
                 loop {
                     let last = self.heap.region == self.start.region;
-                    let from = if last { self.start.used } else { 0 };
-                    let base = self.heap.base.unwrap_or(self.scratch.first);
-                    // SAFETY: R3: `from <= used`, within the region.
-                    let first = unsafe { base.add(from) };
-                    let values = NonNull::slice_from_raw_parts(first, self.heap.used - from);
+                    let (from, to) = (if last { self.start.next } else { self.heap.base }, self.heap.next);
+                    self.heap.next = from;
+                    let first = self.heap.next_slot(self.scratch);
+                    let values = NonNull::slice_from_raw_parts(first, slots_between(from, to));
                     // The cursor leaves them before the first destructor runs.
-                    if last {
-                        self.heap.used = from;
-                    } else {
-                        let filled_end = self.heap.before;
-                        self.heap.enter_region(self.heap.region - 1, self.scratch.cap);
-                        self.heap.used = filled_end - self.heap.before;
+                    if !last {
+                        self.heap.enter_region_below(self.scratch.cap);
                     }
                     // SAFETY: the frame wrote them all, without gaps within a region, and they are below no cursor any more.
                     unsafe { values.drop_in_place() };

@@ -7,16 +7,14 @@ use core::marker::PhantomData;
 
 use crate::error::{AllocError, HandleError, ReleaseError, RollbackError};
 use crate::frame::Frame;
-use crate::raw::{Open, Stack};
+use crate::raw::{Open, Stack, Ticket};
 
 /// Names one allocation of one pool: a slice of `T`.
 ///
 /// Layout: 16 bytes (epoch, index, length), `Copy`, `Send`. A handle whose allocation was released, or that another pool made, is
 /// recognised by [`BoltPool::resolve`]: the pair of index and epoch is given to one allocation in the life of the process.
 pub struct Handle<T> {
-    epoch: u64,
-    index: u32,
-    len: u32,
+    ticket: Ticket,
     of: PhantomData<fn() -> T>,
 }
 
@@ -25,13 +23,13 @@ impl<T> Handle<T> {
     #[inline]
     #[allow(clippy::len_without_is_empty)] // `is_empty` is below, under its own condition of use
     pub const fn len(&self) -> usize {
-        self.len as usize
+        self.ticket.len() as usize
     }
 
     /// Whether it names no values. Such a handle is checked like any other.
     #[inline]
     pub const fn is_empty(&self) -> bool {
-        self.len == 0
+        self.ticket.len() == 0
     }
 }
 
@@ -43,18 +41,18 @@ impl<T> Clone for Handle<T> {
 impl<T> Copy for Handle<T> {}
 impl<T> PartialEq for Handle<T> {
     fn eq(&self, other: &Self) -> bool {
-        (self.epoch, self.index) == (other.epoch, other.index)
+        (self.ticket.epoch(), self.ticket.index()) == (other.ticket.epoch(), other.ticket.index())
     }
 }
 impl<T> Eq for Handle<T> {}
 impl<T> Hash for Handle<T> {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        (self.epoch, self.index).hash(state);
+        (self.ticket.epoch(), self.ticket.index()).hash(state);
     }
 }
 impl<T> fmt::Debug for Handle<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Handle(#{} epoch {} len {})", self.index, self.epoch, self.len)
+        write!(f, "Handle(#{} epoch {} len {})", self.ticket.index(), self.ticket.epoch(), self.ticket.len())
     }
 }
 
@@ -182,15 +180,13 @@ impl<T, const N: usize> BoltPool<T, N> {
     /// If `make` panics, the values it made are dropped and the pool is as before.
     #[inline]
     pub fn alloc_with(&mut self, n: usize, make: impl FnMut(usize) -> T) -> Result<Handle<T>, AllocError> {
-        let (index, epoch) = self.stack.alloc_with(n, make)?;
-        Ok(Handle { epoch, index, len: n as u32, of: PhantomData })
+        Ok(Handle { ticket: self.stack.alloc_with(n, make)?, of: PhantomData })
     }
 
     /// Allocates one value. Errors as [`alloc`](Self::alloc); the value is dropped then.
     #[inline]
     pub fn alloc_value(&mut self, value: T) -> Result<Handle<T>, AllocError> {
-        let (index, epoch) = self.stack.alloc_value(value)?;
-        Ok(Handle { epoch, index, len: 1, of: PhantomData })
+        Ok(Handle { ticket: self.stack.alloc_value(value)?, of: PhantomData })
     }
 
     /// Allocates a copy of `values`. Errors as [`alloc`](Self::alloc).
@@ -199,8 +195,7 @@ impl<T, const N: usize> BoltPool<T, N> {
     where
         T: Copy,
     {
-        let (index, epoch) = self.stack.alloc_copy(values)?;
-        Ok(Handle { epoch, index, len: values.len() as u32, of: PhantomData })
+        Ok(Handle { ticket: self.stack.alloc_copy(values)?, of: PhantomData })
     }
 
     /// Starts a slice whose length is not known yet. Errors as [`alloc`](Self::alloc).
@@ -226,19 +221,19 @@ impl<T, const N: usize> BoltPool<T, N> {
     /// [`HandleError`] when the allocation was released or belongs to another pool.
     #[inline]
     pub fn resolve(&self, handle: Handle<T>) -> Result<&[T], HandleError> {
-        self.stack.get(handle.index, handle.epoch).ok_or_else(|| self.refused(handle))
+        self.stack.get(handle.ticket).ok_or_else(|| self.refused(handle))
     }
 
     /// The values a handle names, for writing. Errors as [`resolve`](Self::resolve).
     #[inline]
     pub fn resolve_mut(&mut self, handle: Handle<T>) -> Result<&mut [T], HandleError> {
         let refused = self.refused(handle);
-        self.stack.get_mut(handle.index, handle.epoch).ok_or(refused)
+        self.stack.get_mut(handle.ticket).ok_or(refused)
     }
 
     #[inline]
     fn refused(&self, handle: Handle<T>) -> HandleError {
-        HandleError { index: handle.index, live_allocations: self.stack.live() as u32 }
+        HandleError { index: handle.ticket.index(), live_allocations: self.stack.live() as u32 }
     }
 
     /// Releases the last `allocations` allocations, newest first: `release(1)` undoes one `alloc(10)` as a whole.
@@ -416,9 +411,7 @@ impl<T, const N: usize> Builder<'_, T, N> {
     /// Ends the slice and names it.
     #[inline]
     pub fn finish(self) -> Handle<T> {
-        let len = self.open.len() as u32;
-        let (index, epoch) = self.open.finish();
-        Handle { epoch, index, len, of: PhantomData }
+        Handle { ticket: self.open.finish(), of: PhantomData }
     }
 }
 

@@ -13,20 +13,22 @@
 //!
 //! # Invariants
 //!
-//! - **R1** The entries of the log describe disjoint slices in stack order; every value of every entry is initialised. An entry lies at `start` of
-//!   the last region whose `first_index` does not exceed the entry's index.
+//! - **R1** The entries of the log describe disjoint slices in stack order; every value of every entry is initialised. An entry lies in
+//!   the last region whose `first_index` does not exceed the entry's index, from its `first` to the `first` of the next entry there, or to where the
+//!   cursor left that region, or stands.
 //! - **R2** All memory at and above the cursor, and all of the chunks past the current region, holds no value the log
 //!   knows; frames and builders put theirs there and take them away before the log is touched again.
-//! - **R3** The cursor describes its region: `base` is its first slot (`None`: the scratch), `cap` its slots, `used <= cap <= 2³² − 1`.
+//! - **R3** The cursor describes its region: `base <= next <= end`, whole slots apart, at most 2³² − 1 of them. In a chunk they point into its memory;
+//!   in the scratch, which moves with the pool, they are distances in bytes from its first slot. A slot of a zero-sized type counts as one byte.
 //! - **R4** A chunk's memory is allocated with the layout `chunk_layout(cap)` and is freed only while no value lies in it.
 //! - **R5** An epoch is part of one pool's log at a time and is left for good whenever an allocation is released; so (index, epoch) names one
-//!   allocation in the life of the process.
+//!   allocation in the life of the process, and a [`Ticket`] whose pair is in the log tells that allocation's length.
 
 use alloc::alloc::{alloc, dealloc};
 use alloc::vec::Vec;
 use core::alloc::Layout;
 use core::mem::{ManuallyDrop, needs_drop, size_of};
-use core::ptr::NonNull;
+use core::ptr::{NonNull, null_mut};
 
 use bolt_sync::IdSource;
 
@@ -87,29 +89,43 @@ pub(crate) unsafe fn fill<'a, T>(
     unsafe { made.as_mut() }
 }
 
-/// One allocation. 16 bytes: four to a line of cache, indexed by a shift. Its region is not written down: regions are entered in
-/// stack order, so the index tells.
-#[derive(Clone, Copy)]
-struct Entry {
+/// One allocation. 16 bytes: four to a line of cache, indexed by a shift. Its length is not written down: the handle has it, and
+/// releasing reads it off the cursor.
+struct Entry<T> {
     epoch: u64,
-    /// First slot, counted from the start of the region, and above it the length: one word, so that it is one store.
-    start_and_len: u64,
+    /// The first slot, as in R3.
+    first: *mut T,
 }
 
-impl Entry {
+impl<T> Clone for Entry<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<T> Copy for Entry<T> {}
+
+/// What names an allocation. Only [`Heap::commit`] makes them, so that R5 can vouch for the length.
+#[derive(Clone, Copy)]
+pub(crate) struct Ticket {
+    epoch: u64,
+    index: u32,
+    len: u32,
+}
+
+impl Ticket {
     #[inline(always)]
-    const fn new(epoch: u64, start: usize, len: usize) -> Self {
-        Self { epoch, start_and_len: start as u64 | (len as u64) << 32 }
+    pub(crate) const fn epoch(self) -> u64 {
+        self.epoch
     }
 
     #[inline(always)]
-    const fn start(self) -> usize {
-        self.start_and_len as u32 as usize
+    pub(crate) const fn index(self) -> u32 {
+        self.index
     }
 
     #[inline(always)]
-    const fn len(self) -> usize {
-        (self.start_and_len >> 32) as usize
+    pub(crate) const fn len(self) -> u32 {
+        self.len
     }
 }
 
@@ -117,9 +133,13 @@ struct Chunk<T> {
     first: NonNull<T>,
     /// Slots.
     cap: usize,
-    /// Values and entries in all regions below, as of when the cursor entered this chunk. Meaningless for an empty chunk.
-    before: usize,
+    // As of when the cursor entered this chunk; meaningless for an empty one:
+    /// Entries in all regions below.
     first_index: usize,
+    /// Bytes of values in all regions below.
+    bytes_below: usize,
+    /// Where the cursor stood in the region below.
+    left_at: *mut T,
 }
 
 /// Where the scratch slots are at the moment and how many; passed down since they move with the pool.
@@ -135,33 +155,79 @@ impl<T> Clone for Scratch<T> {
 }
 impl<T> Copy for Scratch<T> {}
 
+/// The slot at a place.
+///
+/// # Safety
+/// By R3 `at` is a place of the scratch that begins at `scratch`, or else of a chunk.
+#[inline(always)]
+unsafe fn slot<T>(at: *mut T, in_scratch: bool, scratch: NonNull<T>) -> NonNull<T> {
+    if size_of::<T>() == 0 {
+        // Places only count here; a value without bytes may be anywhere that is aligned.
+        NonNull::dangling()
+    } else if in_scratch {
+        // SAFETY: R3: a distance within the slots, or to their end.
+        unsafe { scratch.byte_add(at.addr()) }
+    } else {
+        // SAFETY: R3: in a chunk, so not null.
+        unsafe { NonNull::new_unchecked(at) }
+    }
+}
+
 /// A point in the stack.
-#[derive(Clone, Copy)]
-pub(crate) struct Cursor {
+pub(crate) struct Cursor<T> {
     pub(crate) region: u32,
-    pub(crate) used: usize,
+    /// As in R3.
+    pub(crate) next: *mut T,
+}
+
+impl<T> Clone for Cursor<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<T> Copy for Cursor<T> {}
+
+/// Bytes from one slot to the next.
+const fn stride<T>() -> usize {
+    if size_of::<T>() == 0 { 1 } else { size_of::<T>() }
+}
+
+/// The place `n` slots after `at`, a cursor of R3: within the region or at its end, as the caller has checked.
+#[inline(always)]
+pub(crate) const fn after<T>(at: *mut T, n: usize) -> *mut T {
+    at.wrapping_byte_add(n.wrapping_mul(stride::<T>()))
+}
+
+/// Slots from `start` to `end`, two places of one region.
+#[inline(always)]
+pub(crate) fn slots_between<T>(start: *mut T, end: *mut T) -> usize {
+    end.addr().wrapping_sub(start.addr()) / stride::<T>()
 }
 
 /// All of a pool but its scratch slots. What an allocation reads and writes comes first: one line of cache, since `Slots` before it is
 /// a multiple of 64 bytes.
 #[repr(C)]
 pub(crate) struct Heap<T> {
-    log: Vec<Entry>,
+    log: Vec<Entry<T>>,
     /// Entries up to which the log may be filled without a look: its capacity, or 0 while the pool has no epoch to give.
     log_limit: usize,
-    pub(crate) used: usize,
-    pub(crate) cap: usize,
-    pub(crate) base: Option<NonNull<T>>,
+    /// The cursor: R3.
+    pub(crate) next: *mut T,
+    pub(crate) end: *mut T,
+    /// Null in the scratch.
+    pub(crate) base: *mut T,
     /// The epoch of new entries; a multiple of `EPOCH_BLOCK` (0 at first) means: take a block before the next entry.
     epoch: u64,
 
-    /// Entries in the regions below the current one: the index of its first.
-    first_index: usize,
-    /// Values in the regions below the current one.
-    pub(crate) before: usize,
-    values_high_water: usize,
+    /// Entries below this are in the scratch: all (`usize::MAX`) until the cursor leaves it.
+    scratch_entries: usize,
+    /// Cutting the log to fewer entries than this leaves the current region empty. 0 in the scratch, else one more than its `first_index`.
+    floor: usize,
+    /// Bytes of values in the regions below the current one.
+    bytes_below: usize,
+    bytes_high_water: usize,
     pub(crate) region: u32,
-    /// Bytes of chunks and log. The table of chunks, 32 bytes for every 4 KiB or more, is not counted.
+    /// Bytes of chunks and log. The table of chunks, 40 bytes for every 4 KiB or more, is not counted.
     heap_bytes: usize,
     limits: PoolLimits,
     /// Region `k` is `chunks[k - 1]`; those past the current region are empty and kept for later.
@@ -187,40 +253,47 @@ fn chunk_layout<T>(cap: usize) -> Result<Layout, AllocError> {
 }
 
 impl<T> Heap<T> {
-    const ENTRY_BYTES: usize = size_of::<Entry>();
+    const ENTRY_BYTES: usize = size_of::<Entry<T>>();
 
     const fn new(limits: PoolLimits, scratch_cap: usize) -> Self {
         Self {
             log: Vec::new(),
             log_limit: 0,
-            chunks: Vec::new(),
-            base: None,
-            used: 0,
-            cap: scratch_cap,
-            region: 0,
-            first_index: 0,
-            before: 0,
+            next: null_mut(),
+            end: after(null_mut(), scratch_cap),
+            base: null_mut(),
             epoch: 0,
-            id: 0,
-            limits,
+            scratch_entries: usize::MAX,
+            floor: 0,
+            bytes_below: 0,
+            bytes_high_water: 0,
+            region: 0,
             heap_bytes: 0,
+            limits,
+            chunks: Vec::new(),
             chunk_bytes_next: CHUNK_BYTES_MIN,
-            values_high_water: 0,
+            id: 0,
             overflows: 0,
         }
     }
 
     #[inline(always)]
-    pub(crate) fn cursor(&self) -> Cursor {
-        Cursor { region: self.region, used: self.used }
+    pub(crate) fn cursor(&self) -> Cursor<T> {
+        Cursor { region: self.region, next: self.next }
     }
 
     /// The first free slot.
     #[inline(always)]
     pub(crate) fn next_slot(&self, scratch: Scratch<T>) -> NonNull<T> {
-        let base = self.base.unwrap_or(scratch.first);
-        // SAFETY: by R3 `used <= cap`, so the result is in the region or at its end.
-        unsafe { base.add(self.used) }
+        // SAFETY: by R3 the cursor is a place of the current region.
+        unsafe { slot(self.next, self.base.is_null(), scratch.first) }
+    }
+
+    /// Whether `n` slots are free from `next` on, in a region that ends at `end`.
+    #[inline(always)]
+    pub(crate) fn fits(n: usize, next: *mut T, end: *mut T) -> bool {
+        // Saturated, it is more than any region has.
+        n.saturating_mul(stride::<T>()) <= end.addr().wrapping_sub(next.addr())
     }
 
     /// Makes sure that one more entry fits the log and has an epoch, and that `n` slots are free from the cursor on.
@@ -229,7 +302,7 @@ impl<T> Heap<T> {
         if self.log.len() >= self.log_limit {
             self.prepare_log()?;
         }
-        if n > self.cap - self.used {
+        if !Self::fits(n, self.next, self.end) {
             self.advance(n)?;
         }
         Ok(())
@@ -303,15 +376,13 @@ impl<T> Heap<T> {
         };
         // The chunks past the cursor are empty (R2), so their order is free.
         self.chunks.swap(next, found);
-        self.before += self.used;
+        let bytes_below = self.bytes_below + self.bytes_here();
         let chunk = &mut self.chunks[next];
-        chunk.before = self.before;
-        self.first_index = self.log.len();
-        chunk.first_index = self.first_index;
-        self.base = Some(chunk.first);
-        self.cap = chunk.cap;
-        self.used = 0;
-        self.region += 1;
+        chunk.bytes_below = bytes_below;
+        chunk.left_at = self.next;
+        chunk.first_index = self.log.len();
+        self.enter_region(self.region + 1, 0);
+        self.next = self.base;
         self.overflows += 1;
         Ok(())
     }
@@ -321,7 +392,13 @@ impl<T> Heap<T> {
             return Err(AllocError::TooLarge { requested_values: n, values_max: VALUES_MAX });
         }
         if size_of::<T>() == 0 {
-            return Ok(Chunk { first: NonNull::dangling(), cap: VALUES_MAX, before: 0, first_index: 0 });
+            return Ok(Chunk {
+                first: NonNull::dangling(),
+                cap: VALUES_MAX,
+                first_index: 0,
+                bytes_below: 0,
+                left_at: null_mut(),
+            });
         }
         let regular = (self.chunk_bytes_next / size_of::<T>()).clamp(1, VALUES_MAX);
         let mut cap = n.max(regular);
@@ -340,7 +417,7 @@ impl<T> Heap<T> {
         // One step a chunk, whatever was asked for: a single large request must not make every later chunk as large.
         let bytes_max = self.limits.retained_bytes_max.clamp(CHUNK_BYTES_MIN, CHUNK_BYTES_MAX);
         self.chunk_bytes_next = (self.chunk_bytes_next * 2).min(bytes_max);
-        Ok(Chunk { first, cap, before: 0, first_index: 0 })
+        Ok(Chunk { first, cap, first_index: 0, bytes_below: 0, left_at: null_mut() })
     }
 
     /// Gives one chunk's memory back. The chunk holds no values (R4 is the caller's).
@@ -360,79 +437,80 @@ impl<T> Heap<T> {
     /// # Safety
     /// `make_room(n)` succeeded, the cursor has not moved since, and the `n` slots from it on are initialised.
     #[inline(always)]
-    unsafe fn commit(&mut self, n: usize) -> (u32, u64) {
+    unsafe fn commit(&mut self, n: usize) -> Ticket {
         // Everything is read before anything is written: a store might alias, for all the compiler knows.
-        let (index, used, epoch) = (self.log.len(), self.used, self.epoch);
+        let (index, first, epoch) = (self.log.len(), self.next, self.epoch);
         let spare = self.log.as_mut_ptr();
         // SAFETY: `make_room` left capacity for one more entry behind the last.
         let slot = unsafe { spare.add(index) };
         // SAFETY: as above.
-        unsafe { slot.write(Entry::new(epoch, used, n)) };
+        unsafe { slot.write(Entry { epoch, first }) };
         // SAFETY: that entry was just written, within the capacity.
         unsafe { self.log.set_len(index + 1) };
-        self.used = used + n;
-        (index as u32, epoch)
+        self.next = after(first, n);
+        Ticket { epoch, index: index as u32, len: n as u32 }
+    }
+
+    /// Bytes of values in the current region.
+    #[inline(always)]
+    fn bytes_here(&self) -> usize {
+        self.next.addr().wrapping_sub(self.base.addr())
     }
 
     /// Sets the cursor to a point at or below where it is.
     #[inline]
-    pub(crate) fn enter(&mut self, at: Cursor, scratch_cap: usize) {
-        self.used = at.used;
+    pub(crate) fn enter(&mut self, at: Cursor<T>, scratch_cap: usize) {
         if at.region != self.region {
             self.enter_region(at.region, scratch_cap);
         }
+        self.next = at.next;
     }
 
+    /// Makes a region the current one. Where the cursor stands in it is up to the caller.
     #[cold]
-    pub(crate) fn enter_region(&mut self, region: u32, scratch_cap: usize) {
+    fn enter_region(&mut self, region: u32, scratch_cap: usize) {
         self.region = region;
         if region == 0 {
-            (self.base, self.cap, self.before, self.first_index) = (None, scratch_cap, 0, 0);
+            (self.base, self.end) = (null_mut(), after(null_mut(), scratch_cap));
+            (self.floor, self.bytes_below, self.scratch_entries) = (0, 0, usize::MAX);
         } else {
             let chunk = &self.chunks[region as usize - 1];
-            (self.base, self.cap) = (Some(chunk.first), chunk.cap);
-            (self.before, self.first_index) = (chunk.before, chunk.first_index);
+            self.base = chunk.first.as_ptr();
+            self.end = after(self.base, chunk.cap);
+            (self.floor, self.bytes_below) = (chunk.first_index + 1, chunk.bytes_below);
+            self.scratch_entries = self.chunks[0].first_index;
         }
     }
 
-    /// The region of a live entry that is not in the current one: the last that was entered before the entry was made.
-    #[cold]
-    fn region_of(&self, index: usize) -> u32 {
-        let entered = &self.chunks[..self.region as usize];
-        entered.partition_point(|chunk| chunk.first_index <= index) as u32
+    /// Leaves the current region for the one below, at the place where the cursor left it.
+    pub(crate) fn enter_region_below(&mut self, scratch_cap: usize) {
+        let next = self.chunks[self.region as usize - 1].left_at;
+        self.enter_region(self.region - 1, scratch_cap);
+        self.next = next;
     }
 
-    /// The first slot of the region of a live entry; `scratch` is the first slot of region 0.
-    #[inline(always)]
-    fn base_of(&self, index: usize, scratch: NonNull<T>) -> NonNull<T> {
-        let base = if index >= self.first_index { self.base } else { self.base_below(index) };
-        base.unwrap_or(scratch)
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn base_below(&self, index: usize) -> Option<NonNull<T>> {
-        let region = self.region_of(index) as usize;
-        if region == 0 { None } else { Some(self.chunks[region - 1].first) }
-    }
-
-    /// Sets the cursor to the end of the last entry.
+    /// Leaves the regions that hold no entry when the log has `live` of them.
     #[inline]
-    fn enter_end_of_log(&mut self, scratch_cap: usize) {
-        let end = match self.log.last() {
-            Some(entry) => {
-                let index = self.log.len() - 1;
-                let region = if index >= self.first_index { self.region } else { self.region_of(index) };
-                Cursor { region, used: entry.start() + entry.len() }
-            }
-            None => Cursor { region: 0, used: 0 },
-        };
-        self.enter(end, scratch_cap);
+    fn settle(&mut self, live: usize, scratch_cap: usize) {
+        while live < self.floor {
+            self.enter_region_below(scratch_cap);
+        }
+    }
+
+    /// The place behind a live entry's last value: see R1.
+    fn end_of(&self, index: usize) -> *mut T {
+        let entered = &self.chunks[..self.region as usize];
+        let region = entered.partition_point(|chunk| chunk.first_index <= index);
+        match (entered.get(region), self.log.get(index + 1)) {
+            (Some(above), _) if above.first_index == index + 1 => above.left_at,
+            (_, Some(following)) => following.first,
+            (_, None) => self.next,
+        }
     }
 
     #[inline(always)]
     pub(crate) fn note_high_water(&mut self) {
-        self.values_high_water = self.values_high_water.max(self.before + self.used);
+        self.bytes_high_water = self.bytes_high_water.max(self.bytes_below + self.bytes_here());
     }
 
     /// Releases the allocations from number `live` on, newest first.
@@ -451,10 +529,22 @@ impl<T> Heap<T> {
         }
         if needs_drop::<T>() {
             drop_entries(self, live, scratch);
-        } else {
+        } else if live >= self.floor {
+            self.next = self.log[live].first;
             self.log.truncate(live);
+        } else {
+            self.truncate_below(live, scratch.cap);
         }
-        self.enter_end_of_log(scratch.cap);
+    }
+
+    /// Cuts the log where that leaves the current region empty.
+    #[cold]
+    #[inline(never)]
+    fn truncate_below(&mut self, live: usize, scratch_cap: usize) {
+        let end = if live == 0 { null_mut() } else { self.end_of(live - 1) };
+        self.settle(live, scratch_cap);
+        self.next = end;
+        self.log.truncate(live);
     }
 
     /// Gives empty chunks back, the largest first, then unused log, until at most `bytes` are held or nothing is left to give.
@@ -501,12 +591,17 @@ fn drop_entries<T>(heap: &mut Heap<T>, live: usize, scratch: Scratch<T>) {
     }
     impl<T> Rest<'_, T> {
         fn run(&mut self) {
-            while self.heap.log.len() > self.live {
+            loop {
+                // The region of the newest entry, and its end (R1).
+                self.heap.settle(self.heap.log.len(), self.scratch.cap);
+                if self.heap.log.len() <= self.live {
+                    return;
+                }
                 let Some(entry) = self.heap.log.pop() else { return };
-                let base = self.heap.base_of(self.heap.log.len(), self.scratch.first);
-                // SAFETY: R1: `start` is a slot of the entry's region.
-                let first = unsafe { base.add(entry.start()) };
-                let values = NonNull::slice_from_raw_parts(first, entry.len());
+                let len = slots_between(entry.first, self.heap.next);
+                self.heap.next = entry.first;
+                let first = self.heap.next_slot(self.scratch);
+                let values = NonNull::slice_from_raw_parts(first, len);
                 // SAFETY: R1: initialised and disjoint from all others; popped before, so dropped once.
                 unsafe { values.drop_in_place() };
             }
@@ -516,7 +611,6 @@ fn drop_entries<T>(heap: &mut Heap<T>, live: usize, scratch: Scratch<T>) {
         fn drop(&mut self) {
             // Runs only what a panic left over; on the straight path nothing is left.
             self.run();
-            self.heap.enter_end_of_log(self.scratch.cap);
         }
     }
     Rest { heap, live, scratch }.run();
@@ -546,7 +640,7 @@ impl<T, const N: usize> Stack<T, N> {
 
     /// Values of allocation `index`.
     pub(crate) fn len_of(&self, index: usize) -> usize {
-        self.heap.log[index].len()
+        slots_between(self.heap.log[index].first, self.heap.end_of(index))
     }
 
     /// The epoch of allocation `index`, 0 when it is not live.
@@ -564,13 +658,13 @@ impl<T, const N: usize> Stack<T, N> {
         self.heap.id
     }
 
-    /// Takes `n` slots and fills them. Returns the number of the allocation and its epoch.
+    /// Takes `n` slots and fills them.
     #[inline]
     pub(crate) fn alloc_with(
         &mut self,
         n: usize,
         make: impl FnMut(usize) -> T,
-    ) -> Result<(u32, u64), AllocError> {
+    ) -> Result<Ticket, AllocError> {
         self.heap.make_room(n)?;
         let scratch = self.scratch();
         let first = self.heap.next_slot(scratch);
@@ -578,7 +672,7 @@ impl<T, const N: usize> Stack<T, N> {
         struct Back<'a, T>(&'a mut Heap<T>, usize);
         impl<T> Drop for Back<'_, T> {
             fn drop(&mut self) {
-                self.0.enter_end_of_log(self.1);
+                self.0.settle(self.0.log.len(), self.1);
             }
         }
         let back = Back(&mut self.heap, N);
@@ -592,7 +686,7 @@ impl<T, const N: usize> Stack<T, N> {
 
     /// Moves one value into a new allocation.
     #[inline]
-    pub(crate) fn alloc_value(&mut self, value: T) -> Result<(u32, u64), AllocError> {
+    pub(crate) fn alloc_value(&mut self, value: T) -> Result<Ticket, AllocError> {
         self.heap.make_room(1)?;
         let scratch = self.scratch();
         let slot = self.heap.next_slot(scratch);
@@ -605,7 +699,7 @@ impl<T, const N: usize> Stack<T, N> {
 
     /// Copies `values` into a new allocation.
     #[inline]
-    pub(crate) fn alloc_copy(&mut self, values: &[T]) -> Result<(u32, u64), AllocError>
+    pub(crate) fn alloc_copy(&mut self, values: &[T]) -> Result<Ticket, AllocError>
     where
         T: Copy,
     {
@@ -620,29 +714,29 @@ impl<T, const N: usize> Stack<T, N> {
     }
 
     #[inline(always)]
-    pub(crate) fn get(&self, index: u32, epoch: u64) -> Option<&[T]> {
-        let entry = self.heap.log.get(index as usize)?;
-        if entry.epoch != epoch {
+    pub(crate) fn get(&self, ticket: Ticket) -> Option<&[T]> {
+        let entry = self.heap.log.get(ticket.index as usize)?;
+        if entry.epoch != ticket.epoch {
             return None;
         }
-        let base = self.heap.base_of(index as usize, self.slots.first());
-        // SAFETY: R1: `start` is a slot of the entry's region.
-        let first = unsafe { base.add(entry.start()) }.as_ptr().cast_const();
-        // SAFETY: R1: initialised, and the borrow of self keeps the entry alive and unchanged.
-        Some(unsafe { core::slice::from_raw_parts(first, entry.len()) })
+        let in_scratch = (ticket.index as usize) < self.heap.scratch_entries;
+        // SAFETY: R1: a place of the scratch, or of a chunk.
+        let first = unsafe { slot(entry.first, in_scratch, self.slots.first()) }.as_ptr().cast_const();
+        // SAFETY: R1 and R5: so many values are initialised there, and the borrow of self keeps the entry alive and unchanged.
+        Some(unsafe { core::slice::from_raw_parts(first, ticket.len as usize) })
     }
 
     #[inline(always)]
-    pub(crate) fn get_mut(&mut self, index: u32, epoch: u64) -> Option<&mut [T]> {
-        let entry = *self.heap.log.get(index as usize)?;
-        if entry.epoch != epoch {
+    pub(crate) fn get_mut(&mut self, ticket: Ticket) -> Option<&mut [T]> {
+        let entry = *self.heap.log.get(ticket.index as usize)?;
+        if entry.epoch != ticket.epoch {
             return None;
         }
-        let scratch = self.slots.first_mut();
-        // SAFETY: R1: `start` is a slot of the entry's region.
-        let first = unsafe { self.heap.base_of(index as usize, scratch).add(entry.start()) };
-        // SAFETY: R1: initialised and disjoint from all others; the borrow of self is exclusive.
-        Some(unsafe { core::slice::from_raw_parts_mut(first.as_ptr(), entry.len()) })
+        let in_scratch = (ticket.index as usize) < self.heap.scratch_entries;
+        // SAFETY: R1: a place of the scratch, or of a chunk.
+        let first = unsafe { slot(entry.first, in_scratch, self.slots.first_mut()) };
+        // SAFETY: R1 and R5: initialised and disjoint from all others; the borrow of self is exclusive.
+        Some(unsafe { core::slice::from_raw_parts_mut(first.as_ptr(), ticket.len as usize) })
     }
 
     /// Releases the allocations from number `live` on, newest first.
@@ -676,11 +770,11 @@ impl<T, const N: usize> Stack<T, N> {
     }
 
     pub(crate) fn values_in_use(&self) -> usize {
-        self.heap.before + self.heap.used
+        (self.heap.bytes_below + self.heap.bytes_here()) / stride::<T>()
     }
 
     pub(crate) fn values_high_water(&self) -> usize {
-        self.heap.values_high_water.max(self.values_in_use())
+        (self.heap.bytes_high_water / stride::<T>()).max(self.values_in_use())
     }
 
     pub(crate) fn overflows(&self) -> u64 {
@@ -717,13 +811,8 @@ pub(crate) struct Open<'p, T, const N: usize> {
 
 impl<T, const N: usize> Open<'_, T, N> {
     #[inline]
-    pub(crate) fn len(&self) -> usize {
-        self.len
-    }
-
-    #[inline]
     pub(crate) fn push(&mut self, value: T) -> Result<(), AllocError> {
-        if self.len == self.stack.heap.cap - self.stack.heap.used {
+        if after(self.stack.heap.next, self.len) == self.stack.heap.end {
             self.grow(1)?;
         }
         let first = self.first();
@@ -737,7 +826,8 @@ impl<T, const N: usize> Open<'_, T, N> {
 
     #[inline]
     pub(crate) fn reserve(&mut self, additional: usize) -> Result<(), AllocError> {
-        if additional > self.stack.heap.cap - self.stack.heap.used - self.len {
+        let heap = &self.stack.heap;
+        if !Heap::<T>::fits(additional, after(heap.next, self.len), heap.end) {
             self.grow(additional)?;
         }
         Ok(())
@@ -768,7 +858,7 @@ impl<T, const N: usize> Open<'_, T, N> {
     }
 
     #[inline]
-    pub(crate) fn finish(self) -> (u32, u64) {
+    pub(crate) fn finish(self) -> Ticket {
         let mut open = ManuallyDrop::new(self);
         let len = open.len;
         // SAFETY: `open` made room for the entry, the slots are there by O1, and the cursor stands before the first.
@@ -777,9 +867,8 @@ impl<T, const N: usize> Open<'_, T, N> {
 
     #[inline]
     pub(crate) fn as_slice(&self) -> &[T] {
-        let base = self.stack.heap.base.unwrap_or(self.stack.slots.first());
-        // SAFETY: R3: `used` is within the region.
-        let first = unsafe { base.add(self.stack.heap.used) }.as_ptr().cast_const();
+        let scratch = Scratch { first: self.stack.slots.first(), cap: N };
+        let first = self.stack.heap.next_slot(scratch).as_ptr().cast_const();
         // SAFETY: O1.
         unsafe { core::slice::from_raw_parts(first, self.len) }
     }
@@ -803,7 +892,7 @@ impl<T, const N: usize> Drop for Open<'_, T, N> {
         struct Back<'a, T>(&'a mut Heap<T>, usize);
         impl<T> Drop for Back<'_, T> {
             fn drop(&mut self) {
-                self.0.enter_end_of_log(self.1);
+                self.0.settle(self.0.log.len(), self.1);
             }
         }
         let built = NonNull::slice_from_raw_parts(self.first(), self.len);
