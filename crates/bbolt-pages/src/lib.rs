@@ -7,10 +7,14 @@
 
 #![forbid(unsafe_code)]
 
+mod check;
 mod error;
+mod image;
 pub mod page;
 
+pub use check::{CheckOptions, Counts, Finding, Report, Severity, check};
 pub use error::{Damage, Error, IoFailure, Refusal, Result, Rule, Usage};
+pub use image::{Allocation, Image, Source};
 
 /// Most bytes of a key.
 pub const MAX_KEY_BYTES: usize = 32_768;

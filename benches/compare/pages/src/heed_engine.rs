@@ -1,4 +1,7 @@
-//! heed 0.23, which is LMDB: the plain environment, and the one that writes through its map. Unsafe as heed's own `open` is.
+//! heed 0.23, which is LMDB: the plain environment, and the one that writes through its map. Owns nothing shared. Opening an
+//! environment is unsafe in heed's interface.
+//!
+//! unsafe: allowed here
 
 use std::path::Path;
 
