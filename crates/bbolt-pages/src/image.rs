@@ -124,8 +124,10 @@ impl<'a> Image<'a> {
             return Err(Refusal::InvalidDatabase.into());
         }
         let meta_at = |offset: u64| -> Result<(Result<Meta, MetaFault>, Option<PageHeader>)> {
-            let length =
-                META_PAGE_BYTES.min(usize::try_from(file_bytes.saturating_sub(offset)).unwrap_or(usize::MAX));
+            if offset >= file_bytes {
+                return Ok((Err(MetaFault::Short), None));
+            }
+            let length = META_PAGE_BYTES.min(usize::try_from(file_bytes - offset).unwrap_or(usize::MAX));
             let bytes = source.bytes(offset, length).map_err(|e| Error::io("read", offset, e))?;
             Ok((Meta::read(&bytes), PageHeader::read(&bytes)))
         };
