@@ -50,3 +50,6 @@ pub mod jemalloc {}
 
 #[doc = include_str!("bbolt-pages.md")]
 pub mod bbolt_pages {}
+
+#[doc = include_str!("bolt-tlv.md")]
+pub mod bolt_tlv {}

@@ -1,0 +1,773 @@
+//! Where free blocks wait: the strategies behind one interface, the classes that use them, and how a pool ends.
+//!
+//! unsafe: allowed here
+//!
+//! Owns the number of blocks of each class and the bound on their bytes. Never looks into a payload.
+//! Limits: 2³¹ buffers a class.
+//!
+//! # How a pool ends
+//!
+//! The classes of a pool live in one [`Core`], kept by an `Arc` of each handle **and by one more, which all buffers that are out
+//! have together**. Buffers are not counted one by one in that `Arc`: two atomic operations a buffer would cost four times
+//! what taking it costs. Instead each list knows what is out. When the last handle is dropped the lists are closed;
+//! who then brings what is out to zero - the closing thread, or the one that gives the last buffer back - gives up the common
+//! `Arc`. Each list says "nothing is out any more" exactly once.
+//!
+//! # Invariants
+//!
+//! 1. A block that was made for a list and is neither in it nor freed is counted as out, in that list.
+//! 2. The common `Arc` of the buffers exists until every class has said, once, that it is closed and nothing of it is out. Nothing
+//!    of a class is out any more after that, and nothing can be taken (there is no handle).
+//! 3. `table[place]` of a [`LockFree`] list holds the pointer of the block that was made with that place, until that
+//!    block is destroyed; the list of filled places holds those whose block is in the list.
+
+#![allow(unsafe_code)]
+
+use alloc::boxed::Box;
+use alloc::sync::{Arc, Weak};
+use alloc::vec::Vec;
+use core::ptr::{self, NonNull};
+
+use bolt_sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use bolt_sync::{CachePadded, Link, SlotList};
+
+use crate::block::{Block, PooledBuffer, Slot};
+use crate::class::{ClassSpec, ClassTable};
+use crate::policy::{TrimPolicy, TrimState};
+use crate::pool::{AcquireError, ClassStats, Exhausted, Strategy, Zeroing};
+
+#[cfg(feature = "std")]
+pub(crate) use locked::Locked;
+
+/// The top bit of a count of buffers that are out: the list is closed.
+const CLOSED: usize = 1 << (usize::BITS - 1);
+
+/// What the giver of a buffer has to do afterwards.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Given {
+    /// Nothing.
+    Kept,
+    /// The list is closed and nothing of it is out any more; said once in the list's life.
+    Last,
+}
+
+/// Free blocks of one class.
+pub(crate) enum FreeList {
+    LockFree(Box<LockFree>),
+    #[cfg(feature = "std")]
+    Locked(Locked),
+}
+
+impl FreeList {
+    fn new(strategy: Strategy, capacity: usize) -> Self {
+        match strategy {
+            Strategy::List => Self::LockFree(Box::new(LockFree::new(capacity))),
+            #[cfg(feature = "std")]
+            _ => Self::Locked(Locked::new(capacity)),
+        }
+    }
+
+    /// A free block, counted as out from here on.
+    #[inline]
+    fn take(&self) -> Option<Slot> {
+        match self {
+            Self::LockFree(list) => list.take(),
+            #[cfg(feature = "std")]
+            Self::Locked(list) => list.take(),
+        }
+    }
+
+    /// Takes a block back. `self` is not touched once others can see that nothing is out.
+    #[inline]
+    fn give(&self, slot: Slot) -> Given {
+        match self {
+            Self::LockFree(list) => list.give(slot),
+            #[cfg(feature = "std")]
+            Self::Locked(list) => list.give(slot),
+        }
+    }
+
+    /// Makes a block by `make`, which is given its place, and counts it as out. `None` if `make` fails.
+    fn add(&self, make: impl FnOnce(u32) -> Option<Slot>) -> Option<Slot> {
+        match self {
+            Self::LockFree(list) => list.add(make),
+            #[cfg(feature = "std")]
+            Self::Locked(list) => {
+                let slot = make(0)?;
+                list.count_out();
+                Some(slot)
+            }
+        }
+    }
+
+    /// Frees up to `n` blocks that lie idle, the coldest first where the list knows; says how many.
+    fn release(&self, n: usize) -> usize {
+        match self {
+            Self::LockFree(list) => list.release(n),
+            #[cfg(feature = "std")]
+            Self::Locked(list) => list.release(n),
+        }
+    }
+
+    /// No more is kept from here on. `Last` if nothing is out.
+    fn close(&self) -> Given {
+        match self {
+            Self::LockFree(list) => list.close(),
+            #[cfg(feature = "std")]
+            Self::Locked(list) => list.close(),
+        }
+    }
+
+    /// Blocks out, and takes that found a block.
+    fn counts(&self) -> (usize, u64) {
+        match self {
+            Self::LockFree(list) => list.counts(),
+            #[cfg(feature = "std")]
+            Self::Locked(list) => list.counts(),
+        }
+    }
+}
+
+/// A list without locks and without the standard library: two lists of numbers and a table from numbers to blocks.
+pub(crate) struct LockFree {
+    /// Numbers of the blocks that are in the list. Invariant 3.
+    filled: CachePadded<SlotList<Box<[Link]>>>,
+    /// Numbers that no block has.
+    vacant: SlotList<Box<[Link]>>,
+    /// Invariant 3.
+    table: Box<[AtomicPtr<Block>]>,
+    /// Invariant 1; the top bit is [`CLOSED`].
+    out: CachePadded<AtomicUsize>,
+    hits: AtomicU64,
+}
+
+fn links(n: usize) -> Box<[Link]> {
+    (0..n).map(|_| Link::new()).collect()
+}
+
+impl LockFree {
+    fn new(capacity: usize) -> Self {
+        // The builder bounds the capacity to what one list can number.
+        let list = || SlotList::with_links(links(capacity)).ok();
+        let none = || SlotList::with_links(links(0)).expect("an empty list can always be made");
+        let (filled, vacant) = (list().unwrap_or_else(none), list().unwrap_or_else(none));
+        // A fresh list holds every number; no number has a block yet.
+        while filled.pop().is_some() {}
+        Self {
+            filled: CachePadded::new(filled),
+            vacant,
+            table: (0..capacity).map(|_| AtomicPtr::new(ptr::null_mut())).collect(),
+            out: CachePadded::new(AtomicUsize::new(0)),
+            hits: AtomicU64::new(0),
+        }
+    }
+
+    /// Takes a block out of the list without counting it.
+    #[inline]
+    fn pop(&self) -> Option<Slot> {
+        let place = self.filled.pop()?;
+        // Relaxed: ordered by the push of this place, which came after the store, and the pop above.
+        let raw = NonNull::new(self.table.get(place as usize)?.load(Ordering::Relaxed))?;
+        // SAFETY: the place came out of the filled list, so its block was in the list and is this caller's alone now (3).
+        Some(unsafe { Slot::from_raw(raw) })
+    }
+
+    #[inline]
+    fn take(&self) -> Option<Slot> {
+        let slot = self.pop()?;
+        // Relaxed: the count only matters against `close`, and every take comes before the last handle's drop.
+        self.out.fetch_add(1, Ordering::Relaxed);
+        // Relaxed: a statistic.
+        self.hits.fetch_add(1, Ordering::Relaxed);
+        Some(slot)
+    }
+
+    #[inline]
+    fn give(&self, slot: Slot) -> Given {
+        let place = slot.place();
+        let _ = slot.into_raw();
+        // The place was out, so the list has room for it and accepts it.
+        let pushed = self.filled.push(place);
+        debug_assert_eq!(pushed, Ok(()));
+        // Release: the push comes before whatever is done on the strength of "nothing is out"; pairs with the Acquire
+        // of who finds that, here and in `close`. The last access to `self`.
+        match self.out.fetch_sub(1, Ordering::AcqRel) {
+            before if before == CLOSED | 1 => Given::Last,
+            _ => Given::Kept,
+        }
+    }
+
+    fn add(&self, make: impl FnOnce(u32) -> Option<Slot>) -> Option<Slot> {
+        // The class made sure that there are fewer blocks than places; a place may be a moment late.
+        let place = self.vacant.pop()?;
+        let Some(slot) = make(place) else {
+            let pushed = self.vacant.push(place);
+            debug_assert_eq!(pushed, Ok(()));
+            return None;
+        };
+        let raw = slot.into_raw();
+        if let Some(entry) = self.table.get(place as usize) {
+            // Relaxed: read by who pops the place, which is pushed later.
+            entry.store(raw, Ordering::Relaxed);
+        }
+        // Relaxed: as in `take`.
+        self.out.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: taken back at once; the table's copy is used only when the place is popped from the filled list (3).
+        NonNull::new(raw).map(|raw| unsafe { Slot::from_raw(raw) })
+    }
+
+    fn release(&self, n: usize) -> usize {
+        let mut released = 0;
+        while released < n {
+            let Some(slot) = self.pop() else { break };
+            let place = slot.place();
+            drop(slot);
+            let pushed = self.vacant.push(place);
+            debug_assert_eq!(pushed, Ok(()));
+            released += 1;
+        }
+        released
+    }
+
+    fn close(&self) -> Given {
+        // AcqRel: pairs with the decrements in `give`.
+        if self.out.fetch_or(CLOSED, Ordering::AcqRel) == 0 { Given::Last } else { Given::Kept }
+    }
+
+    fn counts(&self) -> (usize, u64) {
+        // Relaxed: statistics.
+        (self.out.load(Ordering::Relaxed) & !CLOSED, self.hits.load(Ordering::Relaxed))
+    }
+}
+
+impl Drop for LockFree {
+    fn drop(&mut self) {
+        while let Some(slot) = self.pop() {
+            drop(slot);
+        }
+    }
+}
+
+/// The list behind a lock.
+#[cfg(feature = "std")]
+mod locked {
+    use alloc::vec::Vec;
+    use core::task::Waker;
+    use std::time::Instant;
+
+    use bolt_sync::sync::{Condvar, Mutex, MutexGuard};
+
+    use super::Given;
+    use crate::block::Slot;
+
+    /// A stack of blocks behind a mutex, and those who wait for one.
+    pub(crate) struct Locked {
+        shelf: Mutex<Shelf>,
+        returned: Condvar,
+    }
+
+    struct Shelf {
+        /// The hottest last. Its room is reserved at the start.
+        slots: Vec<Slot>,
+        out: usize,
+        closed: bool,
+        hits: u64,
+        waiting: usize,
+        wakers: Vec<Waker>,
+    }
+
+    impl Locked {
+        pub(crate) fn new(capacity: usize) -> Self {
+            let shelf = Shelf {
+                slots: Vec::with_capacity(capacity),
+                out: 0,
+                closed: false,
+                hits: 0,
+                waiting: 0,
+                wakers: Vec::new(),
+            };
+            Self { shelf: Mutex::new(shelf), returned: Condvar::new() }
+        }
+
+        fn lock(&self) -> MutexGuard<'_, Shelf> {
+            // Nothing panics under the lock; if it did, the stack would still be whole.
+            self.shelf.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        }
+
+        pub(crate) fn take(&self) -> Option<Slot> {
+            let mut shelf = self.lock();
+            let slot = shelf.slots.pop()?;
+            shelf.out += 1;
+            shelf.hits += 1;
+            Some(slot)
+        }
+
+        pub(crate) fn give(&self, slot: Slot) -> Given {
+            let mut shelf = self.lock();
+            shelf.out -= 1;
+            if shelf.closed {
+                let given = if shelf.out == 0 { Given::Last } else { Given::Kept };
+                drop(shelf);
+                // Freeing touches the block alone.
+                drop(slot);
+                return given;
+            }
+            shelf.slots.push(slot);
+            if shelf.waiting > 0 {
+                self.returned.notify_one();
+            }
+            // One buffer came back, so one is woken; a waker costs its owner a look, and it registers again if it loses.
+            let waker = shelf.wakers.pop();
+            drop(shelf);
+            if let Some(waker) = waker {
+                waker.wake();
+            }
+            Given::Kept
+        }
+
+        pub(crate) fn count_out(&self) {
+            self.lock().out += 1;
+        }
+
+        /// Waits for a block until `deadline`.
+        #[cfg(not(bolt_loom))]
+        pub(crate) fn wait(&self, deadline: Instant) -> Option<Slot> {
+            let mut shelf = self.lock();
+            shelf.waiting += 1;
+            let slot = loop {
+                if let Some(slot) = shelf.slots.pop() {
+                    shelf.out += 1;
+                    shelf.hits += 1;
+                    break Some(slot);
+                }
+                let left = deadline.saturating_duration_since(Instant::now());
+                if left.is_zero() {
+                    break None;
+                }
+                shelf = match self.returned.wait_timeout(shelf, left) {
+                    Ok((shelf, _)) => shelf,
+                    Err(poisoned) => poisoned.into_inner().0,
+                };
+            };
+            shelf.waiting -= 1;
+            slot
+        }
+
+        /// The model checker knows no time: it never waits.
+        #[cfg(bolt_loom)]
+        pub(crate) fn wait(&self, _deadline: Instant) -> Option<Slot> {
+            self.take()
+        }
+
+        /// A block, or the promise to wake `waker` when one comes back.
+        pub(crate) fn take_or_register(&self, waker: &Waker) -> Option<Slot> {
+            let mut shelf = self.lock();
+            if let Some(slot) = shelf.slots.pop() {
+                shelf.out += 1;
+                shelf.hits += 1;
+                return Some(slot);
+            }
+            if !shelf.wakers.iter().any(|known| known.will_wake(waker)) {
+                shelf.wakers.push(waker.clone());
+            }
+            None
+        }
+
+        pub(crate) fn release(&self, n: usize) -> usize {
+            let released: Vec<Slot> = {
+                let mut shelf = self.lock();
+                let n = n.min(shelf.slots.len());
+                shelf.slots.drain(..n).collect()
+            };
+            released.len()
+        }
+
+        pub(crate) fn close(&self) -> Given {
+            let (given, idle) = {
+                let mut shelf = self.lock();
+                shelf.closed = true;
+                (if shelf.out == 0 { Given::Last } else { Given::Kept }, core::mem::take(&mut shelf.slots))
+            };
+            drop(idle);
+            given
+        }
+
+        pub(crate) fn counts(&self) -> (usize, u64) {
+            let shelf = self.lock();
+            (shelf.out, shelf.hits)
+        }
+    }
+}
+
+/// One size class of a pool.
+pub(crate) struct Class {
+    free: FreeList,
+    spec: ClassSpec,
+    /// Plain allocations that may exist at once, so that kept and plain ones together stay within `bytes_max`.
+    plain_max: usize,
+    zeroing: Zeroing,
+    exhausted: Exhausted,
+    /// Blocks made for the list that exist.
+    made: AtomicUsize,
+    /// Plain blocks that exist.
+    plain: AtomicUsize,
+    /// Statistics, and the state of trimming; touched when a block is made or freed, or the pool ticks.
+    created: AtomicU64,
+    plain_created: AtomicU64,
+    refused: AtomicU64,
+    trimmed: AtomicU64,
+    high_water: AtomicUsize,
+    trim_quiet: AtomicU32,
+    trim_created: AtomicU64,
+    /// The pool this class is part of.
+    core: Weak<Core>,
+}
+
+impl Class {
+    fn new(spec: ClassSpec, options: &Options, core: Weak<Core>) -> Self {
+        let kept = if options.enabled { spec.capacity } else { 0 };
+        let plain_bytes = spec.bytes_max.saturating_sub(kept.saturating_mul(spec.size_bytes));
+        Self {
+            free: FreeList::new(options.strategy, kept),
+            spec: ClassSpec { capacity: kept, ..spec },
+            plain_max: plain_bytes / spec.size_bytes.max(1),
+            zeroing: options.zeroing,
+            // With nothing kept there is nothing to wait for.
+            exhausted: if options.enabled { options.exhausted } else { Exhausted::Allocate },
+            made: AtomicUsize::new(0),
+            plain: AtomicUsize::new(0),
+            created: AtomicU64::new(0),
+            plain_created: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+            trimmed: AtomicU64::new(0),
+            high_water: AtomicUsize::new(0),
+            trim_quiet: AtomicU32::new(0),
+            trim_created: AtomicU64::new(0),
+            core,
+        }
+    }
+
+    /// A buffer of `len` bytes, which the class has room for.
+    #[inline(always)]
+    fn acquire(&self, len: usize) -> Result<PooledBuffer, AcquireError> {
+        match self.free.take() {
+            Some(slot) => Ok(self.buffer(slot, len)),
+            None => self.acquire_slow(len),
+        }
+    }
+
+    /// A block that is counted as out, as a buffer.
+    #[inline(always)]
+    fn buffer(&self, mut slot: Slot, len: usize) -> PooledBuffer {
+        if self.zeroing == Zeroing::OnTake {
+            slot.zero();
+        }
+        // SAFETY: the table chose this class because it holds `len` bytes, and its blocks have its size; the block is counted as
+        // out, which keeps the class alive (2).
+        unsafe { slot.into_buffer(len.min(self.spec.size_bytes)) }
+    }
+
+    /// The list has nothing: make a block, or do as the policy says.
+    #[cold]
+    #[inline(never)]
+    fn acquire_slow(&self, len: usize) -> Result<PooledBuffer, AcquireError> {
+        if let Some(made) = self.make() {
+            return made.map(|slot| self.buffer(slot, len));
+        }
+        match self.exhausted {
+            Exhausted::Error => Err(self.refuse(len)),
+            Exhausted::Allocate => self.allocate_plain(len),
+            #[cfg(feature = "std")]
+            Exhausted::Wait(timeout) => {
+                // A timeout beyond what the clock can tell is one without an end; a century is.
+                let century = core::time::Duration::from_secs(100 * 365 * 86_400);
+                let deadline = std::time::Instant::now() + timeout.min(century);
+                let slot = match &self.free {
+                    FreeList::Locked(list) => list.wait(deadline),
+                    FreeList::LockFree(list) => list.take(),
+                };
+                slot.map(|slot| self.buffer(slot, len)).ok_or_else(|| self.refuse(len))
+            }
+        }
+    }
+
+    /// A new block for the list, or `None` if it has as many as it may.
+    fn make(&self) -> Option<Result<Slot, AcquireError>> {
+        // Relaxed: a bound on a number; the blocks themselves are ordered by the list.
+        let reserve = |made: usize| (made < self.spec.capacity).then_some(made + 1);
+        let before = self.made.fetch_update(Ordering::Relaxed, Ordering::Relaxed, reserve).ok()?;
+        let size = self.spec.size_bytes;
+        let slot = self.free.add(|place| Slot::allocate(size, NonNull::from(self), place, None));
+        if slot.is_none() {
+            self.made.fetch_sub(1, Ordering::Relaxed);
+            return Some(Err(AcquireError::OutOfMemory { requested: size }));
+        }
+        self.created.fetch_add(1, Ordering::Relaxed);
+        self.high_water.fetch_max(before + 1 + self.plain.load(Ordering::Relaxed), Ordering::Relaxed);
+        slot.map(Ok)
+    }
+
+    fn allocate_plain(&self, len: usize) -> Result<PooledBuffer, AcquireError> {
+        // Relaxed: a bound on a number.
+        let reserve = |plain: usize| (plain < self.plain_max).then_some(plain + 1);
+        let Ok(before) = self.plain.fetch_update(Ordering::Relaxed, Ordering::Relaxed, reserve) else {
+            return Err(self.refuse(len));
+        };
+        let size = self.spec.size_bytes;
+        // The pool is alive: somebody acquires from it.
+        let slot = Slot::allocate(size, NonNull::from(self), u32::MAX, self.core.upgrade());
+        let Some(slot) = slot else {
+            self.plain.fetch_sub(1, Ordering::Relaxed);
+            return Err(AcquireError::OutOfMemory { requested: size });
+        };
+        self.plain_created.fetch_add(1, Ordering::Relaxed);
+        self.high_water.fetch_max(before + 1 + self.made.load(Ordering::Relaxed), Ordering::Relaxed);
+        // SAFETY: the block has the size of the class that was chosen for `len`; it keeps its pool itself.
+        Ok(unsafe { slot.into_buffer(len.min(size)) })
+    }
+
+    fn refuse(&self, len: usize) -> AcquireError {
+        self.refused.fetch_add(1, Ordering::Relaxed);
+        AcquireError::Exhausted {
+            requested: len,
+            class_bytes: self.spec.size_bytes,
+            capacity: self.spec.capacity,
+        }
+    }
+
+    /// A buffer, or the promise to wake `waker` when one comes back. Only a pool that waits makes the promise.
+    #[cfg(feature = "std")]
+    fn poll_acquire(
+        &self,
+        len: usize,
+        waker: &core::task::Waker,
+    ) -> Option<Result<PooledBuffer, AcquireError>> {
+        if let Some(slot) = self.free.take() {
+            return Some(Ok(self.buffer(slot, len)));
+        }
+        match (&self.free, self.exhausted) {
+            (FreeList::Locked(list), Exhausted::Wait(_)) => {
+                if let Some(made) = self.make() {
+                    return Some(made.map(|slot| self.buffer(slot, len)));
+                }
+                list.take_or_register(waker).map(|slot| Ok(self.buffer(slot, len)))
+            }
+            _ => Some(self.acquire_slow(len)),
+        }
+    }
+
+    fn stats(&self) -> ClassStats {
+        let (out, hits) = self.free.counts();
+        // Relaxed: statistics, each exact when nothing moves.
+        let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let made = self.made.load(Ordering::Relaxed);
+        let plain = self.plain.load(Ordering::Relaxed);
+        let (created, plain_created) = (load(&self.created), load(&self.plain_created));
+        ClassStats {
+            size_bytes: self.spec.size_bytes,
+            capacity: self.spec.capacity,
+            in_use: out + plain,
+            free: made.saturating_sub(out),
+            plain,
+            bytes: (made + plain) * self.spec.size_bytes,
+            bytes_max: self.spec.bytes_max,
+            hits,
+            misses: created + plain_created,
+            refused: load(&self.refused),
+            trimmed: load(&self.trimmed),
+            high_water: self.high_water.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Frees up to `n` idle blocks; says how many.
+    fn release(&self, n: usize) -> usize {
+        let released = self.free.release(n);
+        self.made.fetch_sub(released, Ordering::Relaxed);
+        self.trimmed.fetch_add(released as u64, Ordering::Relaxed);
+        released
+    }
+
+    fn idle_tick(&self, policy: &TrimPolicy) -> usize {
+        let (out, _) = self.free.counts();
+        let made = self.made.load(Ordering::Relaxed);
+        let created = self.created.load(Ordering::Relaxed);
+        // Relaxed: two threads that tick at once count one tick for two, or two for one.
+        let grew = self.trim_created.swap(created, Ordering::Relaxed) != created;
+        let state = TrimState { quiet_ticks: self.trim_quiet.load(Ordering::Relaxed) };
+        let (state, release) = policy.tick(state, made, out, grew);
+        self.trim_quiet.store(state.quiet_ticks, Ordering::Relaxed);
+        if release == 0 { 0 } else { self.release(release) }
+    }
+}
+
+/// Takes a block home.
+///
+/// # Safety
+/// The caller owned the block of `slot` in a buffer or as the last shared frame, so `class` is alive (block.rs 3).
+#[inline(always)]
+pub(crate) unsafe fn give_back(slot: Slot, class: NonNull<Class>) {
+    if slot.is_plain() {
+        // SAFETY: as above.
+        unsafe { give_back_plain(slot, class) };
+        return;
+    }
+    // SAFETY: alive, by the contract.
+    let alive = unsafe { class.as_ref() };
+    if alive.zeroing == Zeroing::OnReturn {
+        // SAFETY: as above.
+        unsafe { give_back_zeroed(slot, class) };
+        return;
+    }
+    if alive.free.give(slot) == Given::Last {
+        // SAFETY: the class is closed and nothing of it is out; said once.
+        unsafe { class_ended(class) };
+    }
+}
+
+/// # Safety
+/// As [`give_back`].
+#[cold]
+unsafe fn give_back_zeroed(mut slot: Slot, class: NonNull<Class>) {
+    slot.zero();
+    // SAFETY: alive, by the contract.
+    let alive = unsafe { class.as_ref() };
+    if alive.free.give(slot) == Given::Last {
+        // SAFETY: the class is closed and nothing of it is out; said once.
+        unsafe { class_ended(class) };
+    }
+}
+
+/// # Safety
+/// As [`give_back`].
+#[cold]
+unsafe fn give_back_plain(mut slot: Slot, class: NonNull<Class>) {
+    // Holds the class until the end of this function.
+    let pool = slot.take_pool();
+    drop(slot);
+    // SAFETY: `pool` keeps it.
+    let alive = unsafe { class.as_ref() };
+    alive.plain.fetch_sub(1, Ordering::Relaxed);
+    drop(pool);
+}
+
+/// A class is closed and nothing of it is out: the last class to end gives up the buffers' common `Arc`.
+///
+/// # Safety
+/// Called once for each class of a pool, when the class has said so.
+#[cold]
+unsafe fn class_ended(class: NonNull<Class>) {
+    // SAFETY: this class has not been subtracted yet, so the common `Arc` exists (2).
+    let core = unsafe { class.as_ref() }.core.as_ptr();
+    // SAFETY: as above.
+    let open = unsafe { &(*core).open_classes };
+    // AcqRel: all that any class did comes before the end of the last one.
+    if open.fetch_sub(1, Ordering::AcqRel) == 1 {
+        // SAFETY: the common `Arc` was made by `into_raw` in `Core::new` and is given up here, once: this was the last class (2).
+        drop(unsafe { Arc::from_raw(core) });
+    }
+}
+
+/// What a pool is made with.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Options {
+    pub(crate) strategy: Strategy,
+    pub(crate) exhausted: Exhausted,
+    pub(crate) zeroing: Zeroing,
+    pub(crate) enabled: bool,
+    pub(crate) trim: TrimPolicy,
+}
+
+/// The classes of a pool.
+pub(crate) struct Core {
+    table: ClassTable,
+    classes: Box<[Class]>,
+    options: Options,
+    /// Classes that have not ended; invariant 2.
+    open_classes: AtomicUsize,
+}
+
+impl Core {
+    /// Classes stand in ascending order and there are at most as many as a table holds.
+    pub(crate) fn new(specs: &[ClassSpec], options: Options) -> Arc<Self> {
+        let core = Arc::new_cyclic(|core| Self {
+            table: ClassTable::new(specs),
+            classes: specs.iter().map(|&spec| Class::new(spec, &options, core.clone())).collect(),
+            options,
+            open_classes: AtomicUsize::new(specs.len()),
+        });
+        if !specs.is_empty() {
+            // The common `Arc` of the buffers (2).
+            let _ = Arc::into_raw(core.clone());
+        }
+        core
+    }
+
+    #[inline(always)]
+    pub(crate) fn acquire(&self, len: usize) -> Result<PooledBuffer, AcquireError> {
+        match self.table.class_of(len).and_then(|index| self.classes.get(index)) {
+            Some(class) => class.acquire(len),
+            None => Err(self.too_large(len)),
+        }
+    }
+
+    #[cfg(feature = "std")]
+    pub(crate) fn poll_acquire(
+        &self,
+        len: usize,
+        waker: &core::task::Waker,
+    ) -> Option<Result<PooledBuffer, AcquireError>> {
+        match self.table.class_of(len).and_then(|index| self.classes.get(index)) {
+            Some(class) => class.poll_acquire(len, waker),
+            None => Some(Err(self.too_large(len))),
+        }
+    }
+
+    #[cold]
+    fn too_large(&self, requested: usize) -> AcquireError {
+        AcquireError::TooLarge { requested, largest_bytes: self.table.largest_bytes() }
+    }
+
+    pub(crate) fn table(&self) -> &ClassTable {
+        &self.table
+    }
+
+    pub(crate) fn options(&self) -> &Options {
+        &self.options
+    }
+
+    pub(crate) fn stats(&self) -> impl Iterator<Item = ClassStats> {
+        self.classes.iter().map(Class::stats)
+    }
+
+    pub(crate) fn idle_tick(&self) -> usize {
+        self.classes.iter().map(|class| class.idle_tick(&self.options.trim)).sum()
+    }
+
+    pub(crate) fn release_idle(&self) -> usize {
+        self.classes.iter().map(|class| class.release(usize::MAX)).sum()
+    }
+
+    /// Makes up to `n` blocks of each class in advance.
+    pub(crate) fn prefill(&self, n: usize) -> Result<(), AcquireError> {
+        for class in &self.classes {
+            let mut made = Vec::with_capacity(n.min(class.spec.capacity));
+            while made.len() < n {
+                match class.make() {
+                    Some(slot) => made.push(class.buffer(slot?, 0)),
+                    None => break,
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The last handle is gone.
+    pub(crate) fn close(this: &Arc<Self>) {
+        for class in &this.classes {
+            if class.free.close() == Given::Last {
+                // SAFETY: said once; `this` keeps the pool meanwhile.
+                unsafe { class_ended(NonNull::from(class)) };
+            }
+        }
+    }
+}
