@@ -1,13 +1,14 @@
-//! Owns: frames, which lend references to a pool's memory for the time of a closure and keep their cursor in registers meanwhile.
+//! Owns: what puts values above a pool's cursor: frames, which lend references for the time of a closure and keep their cursor in registers, and
+//! the slices that builders grow.
 //! Never writes the log, never owns memory: `raw` does. Limits: those of the pool. unsafe: allowed here
 //!
-//! Refers to the invariants R1–R5 of `raw` and adds F1 and F2, which stand at the fields of [`Frame`].
+//! Refers to the invariants R1–R5 of `raw` and adds F1 and F2, at the fields of [`Frame`], and O1, at [`Open`].
 
-use core::mem::needs_drop;
+use core::mem::{ManuallyDrop, needs_drop, size_of};
 use core::ptr::{NonNull, null_mut};
 
 use crate::error::AllocError;
-use crate::raw::{Cursor, Heap, Scratch, after, fill, slots_between};
+use crate::raw::{Cursor, Heap, Scratch, Stack, Ticket, VALUES_MAX, after, fill, slots_between};
 
 /// Unchecked allocation within a scope: references instead of handles, nothing logged, everything released when the
 /// closure of [`BoltPool::frame`](crate::BoltPool::frame) returns or panics.
@@ -258,5 +259,112 @@ impl<'f, T> Frame<'f, T> {
             }
         }
         Rest { heap: self.heap, scratch: self.scratch, start: self.start }.run();
+    }
+}
+
+/// A slice under construction at the top of a pool; see `pool::Builder`.
+///
+/// Invariant O1: the `len` slots from the cursor on are initialised and belong to this value alone.
+pub(crate) struct Open<'p, T, const N: usize> {
+    stack: &'p mut Stack<T, N>,
+    len: usize,
+}
+
+impl<'p, T, const N: usize> Open<'p, T, N> {
+    #[inline]
+    pub(crate) fn new(stack: &'p mut Stack<T, N>) -> Result<Self, AllocError> {
+        stack.heap.make_room(0)?;
+        Ok(Self { stack, len: 0 })
+    }
+
+    #[inline]
+    pub(crate) fn push(&mut self, value: T) -> Result<(), AllocError> {
+        if after(self.stack.heap.next, self.len) == self.stack.heap.end {
+            self.grow(1)?;
+        }
+        let first = self.first();
+        // SAFETY: `len` is below the slots left in the region, checked above or made so by `grow`.
+        let slot = unsafe { first.add(self.len) };
+        // SAFETY: by O1 and R2 that slot is empty and ours.
+        unsafe { slot.write(value) };
+        self.len += 1;
+        Ok(())
+    }
+
+    #[inline]
+    pub(crate) fn reserve(&mut self, additional: usize) -> Result<(), AllocError> {
+        let heap = &self.stack.heap;
+        if !Heap::<T>::fits(additional, after(heap.next, self.len), heap.end) {
+            self.grow(additional)?;
+        }
+        Ok(())
+    }
+
+    /// Moves what is built to a region with room for `additional` more.
+    #[cold]
+    #[inline(never)]
+    fn grow(&mut self, additional: usize) -> Result<(), AllocError> {
+        let too_large = AllocError::TooLarge {
+            requested_values: self.len.saturating_add(additional),
+            values_max: VALUES_MAX,
+        };
+        let least = self.len.checked_add(additional).filter(|&n| n <= VALUES_MAX).ok_or(too_large)?;
+        let scratch = self.stack.scratch();
+        let old = self.stack.heap.next_slot(scratch);
+        // Twice as much, so that pushing one by one moves each value a bounded number of times; or just enough near a limit.
+        let ample = least.max(self.len.saturating_mul(2)).min(VALUES_MAX);
+        if self.stack.heap.advance(ample).is_err() {
+            self.stack.heap.advance(least)?;
+        }
+        // Through the same borrow of the scratch as `old`, which a new one would end.
+        let new = self.stack.heap.next_slot(scratch);
+        // SAFETY: `len` values are initialised there (O1), as many slots are free here (R2), and regions are disjoint. They are moved: the
+        // old slots lie above the log's end and count as empty from now on.
+        unsafe { new.copy_from_nonoverlapping(old, self.len) };
+        Ok(())
+    }
+
+    #[inline]
+    pub(crate) fn finish(self) -> Ticket {
+        let mut open = ManuallyDrop::new(self);
+        let len = open.len;
+        // SAFETY: `open` made room for the entry, the slots are there by O1, and the cursor stands before the first.
+        unsafe { open.stack.heap.commit(len) }
+    }
+
+    #[inline]
+    pub(crate) fn as_slice(&self) -> &[T] {
+        let scratch = Scratch { first: self.stack.slots.first(), cap: N };
+        let first = self.stack.heap.next_slot(scratch).as_ptr().cast_const();
+        // SAFETY: O1.
+        unsafe { core::slice::from_raw_parts(first, self.len) }
+    }
+
+    #[inline]
+    pub(crate) fn as_mut_slice(&mut self) -> &mut [T] {
+        let first = self.first();
+        // SAFETY: O1, and the borrow of self is exclusive.
+        unsafe { core::slice::from_raw_parts_mut(first.as_ptr(), self.len) }
+    }
+
+    #[inline(always)]
+    fn first(&mut self) -> NonNull<T> {
+        let scratch = self.stack.scratch();
+        self.stack.heap.next_slot(scratch)
+    }
+}
+
+impl<T, const N: usize> Drop for Open<'_, T, N> {
+    fn drop(&mut self) {
+        struct Back<'a, T>(&'a mut Heap<T>, usize);
+        impl<T> Drop for Back<'_, T> {
+            fn drop(&mut self) {
+                self.0.settle_now(self.1);
+            }
+        }
+        let built = NonNull::slice_from_raw_parts(self.first(), self.len);
+        let _back = Back(&mut self.stack.heap, N);
+        // SAFETY: O1; this value is going away, so they are dropped once.
+        unsafe { built.drop_in_place() };
     }
 }

@@ -6,8 +6,8 @@ use core::hash::{Hash, Hasher};
 use core::marker::PhantomData;
 
 use crate::error::{AllocError, HandleError, ReleaseError, RollbackError};
-use crate::frame::Frame;
-use crate::raw::{Open, Stack, Ticket};
+use crate::frame::{Frame, Open};
+use crate::raw::{Stack, Ticket};
 
 /// Names one allocation of one pool: a slice of `T`.
 ///

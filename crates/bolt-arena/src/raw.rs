@@ -1,5 +1,5 @@
-//! Owns: the memory of a pool and its cursor: scratch in place, chunks on the heap, the log of allocations, and
-//! builders. Never moves a value that a handle or reference can see; never decides policy beyond chunk sizes.
+//! Owns: the memory of a pool and its cursor: scratch in place, chunks on the heap, and the log of allocations.
+//! Never moves a value that a handle or reference can see; never decides policy beyond chunk sizes.
 //! Limits: 2³² − 1 values a slice and live allocations a pool. unsafe: allowed here
 //!
 //! ```text
@@ -33,7 +33,7 @@ use core::ptr::{NonNull, null_mut};
 use bolt_sync::IdSource;
 
 use crate::error::AllocError;
-use crate::frame::Frame;
+use crate::frame::{Frame, Open};
 use crate::pool::PoolLimits;
 use crate::scratch::Slots;
 
@@ -298,7 +298,7 @@ impl<T> Heap<T> {
 
     /// Makes sure that one more entry fits the log and has an epoch, and that `n` slots are free from the cursor on.
     #[inline(always)]
-    fn make_room(&mut self, n: usize) -> Result<(), AllocError> {
+    pub(crate) fn make_room(&mut self, n: usize) -> Result<(), AllocError> {
         if self.log.len() >= self.log_limit {
             self.prepare_log()?;
         }
@@ -437,7 +437,7 @@ impl<T> Heap<T> {
     /// # Safety
     /// `make_room(n)` succeeded, the cursor has not moved since, and the `n` slots from it on are initialised.
     #[inline(always)]
-    unsafe fn commit(&mut self, n: usize) -> Ticket {
+    pub(crate) unsafe fn commit(&mut self, n: usize) -> Ticket {
         // Everything is read before anything is written: a store might alias, for all the compiler knows.
         let (index, first, epoch) = (self.log.len(), self.next, self.epoch);
         let spare = self.log.as_mut_ptr();
@@ -495,6 +495,12 @@ impl<T> Heap<T> {
         while live < self.floor {
             self.enter_region_below(scratch_cap);
         }
+    }
+
+    /// Leaves the regions that hold no entry.
+    #[inline]
+    pub(crate) fn settle_now(&mut self, scratch_cap: usize) {
+        self.settle(self.log.len(), scratch_cap);
     }
 
     /// The place behind a live entry's last value: see R1.
@@ -618,8 +624,8 @@ fn drop_entries<T>(heap: &mut Heap<T>, live: usize, scratch: Scratch<T>) {
 
 /// The memory of a pool: scratch slots, heap, and the log over both.
 pub(crate) struct Stack<T, const N: usize> {
-    slots: Slots<T, N>,
-    heap: Heap<T>,
+    pub(crate) slots: Slots<T, N>,
+    pub(crate) heap: Heap<T>,
 }
 
 impl<T, const N: usize> Stack<T, N> {
@@ -629,7 +635,7 @@ impl<T, const N: usize> Stack<T, N> {
     }
 
     #[inline(always)]
-    fn scratch(&mut self) -> Scratch<T> {
+    pub(crate) fn scratch(&mut self) -> Scratch<T> {
         Scratch { first: self.slots.first_mut(), cap: N }
     }
 
@@ -672,7 +678,7 @@ impl<T, const N: usize> Stack<T, N> {
         struct Back<'a, T>(&'a mut Heap<T>, usize);
         impl<T> Drop for Back<'_, T> {
             fn drop(&mut self) {
-                self.0.settle(self.0.log.len(), self.1);
+                self.0.settle_now(self.1);
             }
         }
         let back = Back(&mut self.heap, N);
@@ -789,8 +795,7 @@ impl<T, const N: usize> Stack<T, N> {
 
     #[inline]
     pub(crate) fn open(&mut self) -> Result<Open<'_, T, N>, AllocError> {
-        self.heap.make_room(0)?;
-        Ok(Open { stack: self, len: 0 })
+        Open::new(self)
     }
 }
 
@@ -798,106 +803,5 @@ impl<T, const N: usize> Drop for Stack<T, N> {
     fn drop(&mut self) {
         // `heap` is dropped afterwards, whatever happens here.
         self.truncate(0);
-    }
-}
-
-/// A slice under construction at the top of a pool; see `pool::Builder`.
-///
-/// Invariant O1: the `len` slots from the cursor on are initialised and belong to this value alone.
-pub(crate) struct Open<'p, T, const N: usize> {
-    stack: &'p mut Stack<T, N>,
-    len: usize,
-}
-
-impl<T, const N: usize> Open<'_, T, N> {
-    #[inline]
-    pub(crate) fn push(&mut self, value: T) -> Result<(), AllocError> {
-        if after(self.stack.heap.next, self.len) == self.stack.heap.end {
-            self.grow(1)?;
-        }
-        let first = self.first();
-        // SAFETY: `len` is below the slots left in the region, checked above or made so by `grow`.
-        let slot = unsafe { first.add(self.len) };
-        // SAFETY: by O1 and R2 that slot is empty and ours.
-        unsafe { slot.write(value) };
-        self.len += 1;
-        Ok(())
-    }
-
-    #[inline]
-    pub(crate) fn reserve(&mut self, additional: usize) -> Result<(), AllocError> {
-        let heap = &self.stack.heap;
-        if !Heap::<T>::fits(additional, after(heap.next, self.len), heap.end) {
-            self.grow(additional)?;
-        }
-        Ok(())
-    }
-
-    /// Moves what is built to a region with room for `additional` more.
-    #[cold]
-    #[inline(never)]
-    fn grow(&mut self, additional: usize) -> Result<(), AllocError> {
-        let too_large = AllocError::TooLarge {
-            requested_values: self.len.saturating_add(additional),
-            values_max: VALUES_MAX,
-        };
-        let least = self.len.checked_add(additional).filter(|&n| n <= VALUES_MAX).ok_or(too_large)?;
-        let scratch = self.stack.scratch();
-        let old = self.stack.heap.next_slot(scratch);
-        // Twice as much, so that pushing one by one moves each value a bounded number of times; or just enough near a limit.
-        let ample = least.max(self.len.saturating_mul(2)).min(VALUES_MAX);
-        if self.stack.heap.advance(ample).is_err() {
-            self.stack.heap.advance(least)?;
-        }
-        // Through the same borrow of the scratch as `old`, which a new one would end.
-        let new = self.stack.heap.next_slot(scratch);
-        // SAFETY: `len` values are initialised there (O1), as many slots are free here (R2), and regions are disjoint. They are moved: the
-        // old slots lie above the log's end and count as empty from now on.
-        unsafe { new.copy_from_nonoverlapping(old, self.len) };
-        Ok(())
-    }
-
-    #[inline]
-    pub(crate) fn finish(self) -> Ticket {
-        let mut open = ManuallyDrop::new(self);
-        let len = open.len;
-        // SAFETY: `open` made room for the entry, the slots are there by O1, and the cursor stands before the first.
-        unsafe { open.stack.heap.commit(len) }
-    }
-
-    #[inline]
-    pub(crate) fn as_slice(&self) -> &[T] {
-        let scratch = Scratch { first: self.stack.slots.first(), cap: N };
-        let first = self.stack.heap.next_slot(scratch).as_ptr().cast_const();
-        // SAFETY: O1.
-        unsafe { core::slice::from_raw_parts(first, self.len) }
-    }
-
-    #[inline]
-    pub(crate) fn as_mut_slice(&mut self) -> &mut [T] {
-        let first = self.first();
-        // SAFETY: O1, and the borrow of self is exclusive.
-        unsafe { core::slice::from_raw_parts_mut(first.as_ptr(), self.len) }
-    }
-
-    #[inline(always)]
-    fn first(&mut self) -> NonNull<T> {
-        let scratch = self.stack.scratch();
-        self.stack.heap.next_slot(scratch)
-    }
-}
-
-impl<T, const N: usize> Drop for Open<'_, T, N> {
-    fn drop(&mut self) {
-        struct Back<'a, T>(&'a mut Heap<T>, usize);
-        impl<T> Drop for Back<'_, T> {
-            fn drop(&mut self) {
-                self.0.settle(self.0.log.len(), self.1);
-            }
-        }
-        let built = NonNull::slice_from_raw_parts(self.first(), self.len);
-        let _back = Back(&mut self.stack.heap, N);
-        // SAFETY: O1; this value is going away, so they are dropped once.
-        unsafe { built.drop_in_place() };
     }
 }
