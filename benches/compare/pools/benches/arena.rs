@@ -1,4 +1,4 @@
-//! Arenas beside their peers: bumpalo, bump-scope, typed-arena, slotmap, a reserved `Vec`.
+//! Arenas beside their peers: bumpalo, bump-scope, typed-arena, slotmap, a reserved `Vec`; and lists that could serve inside one.
 //!
 //! Not criterion: the contenders take turns, round by round, so that a machine whose speed wanders slows all of them alike, and each
 //! ratio is one of neighbours in time. Every contender first shows that it computes the same answer. Limits: one thread; values are made from one
@@ -273,6 +273,104 @@ fn scope_of_8() {
     turns("scope_of_8/u64", SCOPES, SCOPES, contenders);
 }
 
+/// What an entry of the pool's log weighs.
+type LogEntry = [u64; 2];
+
+/// Where `smallvec` could serve: the pool's log of 16-byte entries, kept for as long as the pool, and its table of chunks, of which a record needs none
+/// or a few. The time is of one round: eight entries written and cut off again, or all of 1,000 read in a shuffled order.
+fn list_inside() {
+    fn rounds(mut one: impl FnMut(LogEntry)) -> u64 {
+        (0..SCOPES).map(|_| eight!(|v| one([v, v]))).sum()
+    }
+    // Both keep their lists, as a pool does.
+    let mut list: Vec<LogEntry> = Vec::with_capacity(64);
+    let mut inline = smallvec::SmallVec::<[LogEntry; 64]>::new();
+    let mut spilled = smallvec::SmallVec::<[LogEntry; 8]>::with_capacity(64);
+    assert!(!inline.spilled() && spilled.spilled());
+    macro_rules! kept {
+        ($list:ident) => {
+            Box::new(move || {
+                rounds(|entry| {
+                    if $list.len() == 8 {
+                        $list.truncate(0);
+                    }
+                    $list.push(entry);
+                    black_box(&mut $list);
+                })
+            })
+        };
+    }
+    turns(
+        "list_inside/write-8",
+        SCOPES,
+        SCOPES,
+        vec![
+            ("vec", kept!(list)),
+            ("smallvec, in place", kept!(inline)),
+            ("smallvec, spilled", kept!(spilled)),
+        ],
+    );
+
+    let order: Vec<usize> = (0..PASS as usize).map(|i| i * 389 % PASS as usize).collect();
+    let list: Vec<LogEntry> = (0..PASS).map(|i| [i, 0]).collect();
+    let spilled: smallvec::SmallVec<[LogEntry; 8]> = list.iter().copied().collect();
+    let inline: Box<smallvec::SmallVec<[LogEntry; 1024]>> = Box::new(list.iter().copied().collect());
+    assert!(spilled.spilled() && !inline.spilled());
+    macro_rules! read {
+        ($list:ident) => {{
+            let order = order.clone();
+            Box::new(move || {
+                order.iter().map(|&i| black_box(&$list).get(i).map_or(0, |entry| entry[0])).sum()
+            })
+        }};
+    }
+    turns(
+        "list_inside/read",
+        (0..PASS).sum(),
+        PASS,
+        vec![
+            ("vec", read!(list)),
+            ("smallvec, in place", read!(inline)),
+            ("smallvec, spilled", read!(spilled)),
+        ],
+    );
+
+    // What a first use costs: the one place where room in place saves a call of the allocator.
+    turns(
+        "list_inside/new-8-drop",
+        SCOPES,
+        SCOPES,
+        vec![
+            (
+                "vec",
+                Box::new(|| {
+                    let one = || {
+                        let mut list: Vec<LogEntry> = Vec::with_capacity(64);
+                        eight!(|v| {
+                            list.push([v, v]);
+                            list.as_ptr()
+                        })
+                    };
+                    std::iter::repeat_with(one).take(SCOPES as usize).sum()
+                }),
+            ),
+            (
+                "smallvec, in place",
+                Box::new(|| {
+                    let one = || {
+                        let mut list = smallvec::SmallVec::<[LogEntry; 64]>::new();
+                        eight!(|v| {
+                            list.push([v, v]);
+                            list.as_ptr()
+                        })
+                    };
+                    std::iter::repeat_with(one).take(SCOPES as usize).sum()
+                }),
+            ),
+        ],
+    );
+}
+
 fn main() {
     unchecked("alloc/u64", |seed| seed);
     unchecked("alloc/24-bytes", Three::new);
@@ -280,6 +378,7 @@ fn main() {
     checked("checked_alloc/24-bytes", Three::new);
     resolve();
     scope_of_8();
+    list_inside();
     // Read once, so that the compiler cannot drop the fields.
     assert_eq!(Three::new(5).0.iter().sum::<u64>(), 5 + 4 + 7);
 }
