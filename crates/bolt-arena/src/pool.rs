@@ -126,11 +126,11 @@ pub type ArenaAllocator<T> = BoltPool<T, 0>;
 /// A stack of slices of `T`: the first `N` values in place, the others in chunks on the heap; everything is released in the reverse
 /// order of its allocation.
 ///
-/// **Layout.** `N` values inline at a 64-byte boundary, then about 160 bytes. Heap only when the scratch overflows, and for the log (16 bytes an
+/// **Layout.** `N` values inline at a 64-byte boundary, then about 180 bytes. Heap only when the scratch overflows, and for the log (16 bytes an
 /// allocation, first 1 KiB); both are kept for the next round up to [`PoolLimits::retained_bytes_max`].
 /// **Stability.** A slice lies in one piece, never half in scratch and half in the arena, and does not move relative to the pool (scratch) or at all
 /// (arena) until its release. Once an allocation has overflowed, later ones follow it into the arena until it is released.
-/// **Cost.** Allocation: two compares, 16 bytes of log, the values. Resolving: two compares. Rolling back any number of allocations: a few stores,
+/// **Cost.** Allocation: two compares, 16 bytes of log, the values. Resolving: three compares, in whichever region. Rolling back any number of allocations: a few stores,
 /// plus `Drop` of the values where `T` has one. No atomics but one per 4,096 rollbacks; no system calls of its own.
 ///
 /// ```
@@ -215,7 +215,7 @@ impl<T, const N: usize> BoltPool<T, N> {
         Ok(Builder { open: self.stack.open()? })
     }
 
-    /// The values a handle names. Cost: two compares, no atomics.
+    /// The values a handle names. Cost: three compares, whichever region they are in; no atomics.
     ///
     /// # Errors
     /// [`HandleError`] when the allocation was released or belongs to another pool.
