@@ -8,13 +8,17 @@
 #![forbid(unsafe_code)]
 
 mod check;
+mod dump;
 mod error;
 mod image;
 pub mod page;
+mod walk;
 
 pub use check::{CheckOptions, Counts, Finding, Report, Severity, check};
+pub use dump::{DUMP_VALUE_BYTES, DumpValue, Hex, dump};
 pub use error::{Damage, Error, IoFailure, Refusal, Result, Rule, Usage};
 pub use image::{Allocation, Image, Source};
+pub use walk::{Found, FoundBucket, PageSeen, Step, Tree, Walk};
 
 /// Most bytes of a key.
 pub const MAX_KEY_BYTES: usize = 32_768;

@@ -426,7 +426,7 @@ pub struct Leaf<'a> {
 
 impl<'a> Leaf<'a> {
     #[inline]
-    fn of(bytes: &'a [u8], page: u64, count: u16) -> Result<Self, Damage> {
+    pub(crate) fn of(bytes: &'a [u8], page: u64, count: u16) -> Result<Self, Damage> {
         elements_fit(bytes, page, count)?;
         Ok(Self { bytes, page, count })
     }
@@ -527,7 +527,7 @@ pub struct Branch<'a> {
 
 impl<'a> Branch<'a> {
     #[inline]
-    fn of(bytes: &'a [u8], page: u64, count: u16) -> Result<Self, Damage> {
+    pub(crate) fn of(bytes: &'a [u8], page: u64, count: u16) -> Result<Self, Damage> {
         elements_fit(bytes, page, count)?;
         Ok(Self { bytes, page, count })
     }

@@ -1,6 +1,6 @@
 //! The strict check names the fault in every damaged fixture and finds nothing in a sound one.
 
-use bbolt_pages::{CheckOptions, Image, Rule, Severity, check};
+use bbolt_pages::{CheckOptions, Image, Rule, Severity, Step, Tree, check, dump};
 
 use crate::fixtures;
 
@@ -113,5 +113,38 @@ fn a_subtree_is_checked_alone() {
         assert_eq!((report.findings.len(), report.findings[0].damage.rule), (1, Rule::KeyOrder));
         assert_eq!(report.findings[0].severity, Severity::Error);
         assert!(!under(u64::MAX).is_sound(), "a page that does not exist");
+    });
+}
+
+#[test]
+fn every_sound_file_dumps_byte_for_byte() {
+    let mut dumps = std::collections::HashMap::new();
+    fixtures::each("", ".dump.gz", |name, bytes| {
+        dumps.insert(name.to_owned(), bytes);
+    });
+    let files = fixtures::each("", ".db.gz", |name, bytes| {
+        let tree = Tree::new(Image::new(&bytes).expect("an image")).expect("a sound meta");
+        let mut text = Vec::new();
+        dump(&tree, &mut text).expect("a dump");
+        assert!(text == dumps[name], "{name}: {} bytes of dump, {} expected", text.len(), dumps[name].len());
+    });
+    assert_eq!(files, dumps.len());
+}
+
+#[test]
+fn damaged_files_end_in_an_error_or_the_right_words_and_the_walk_goes_on_behind_damage() {
+    fixtures::each("damaged", ".db.gz", |name, bytes| {
+        let Ok(tree) = Image::new(&bytes).and_then(Tree::new) else { return };
+        let _ = dump(&tree, &mut std::io::sink());
+        let mut walk = tree.walk(&tree.root());
+        let (mut steps, mut open, mut ended) = (0_u32, 0_u32, 0_u32);
+        while let Some(step) = walk.next().expect("memory has no errors") {
+            steps += 1;
+            open += u32::from(matches!(step, Step::Bucket { .. }));
+            ended += u32::from(matches!(step, Step::End));
+            assert!(steps < 100_000, "{name} walks without end");
+        }
+        assert_eq!(open, ended, "{name}: every bucket that begins ends");
+        assert!(steps > 10, "{name}: only {steps} steps");
     });
 }
