@@ -2,7 +2,7 @@
 //!
 //! Owns [`check`] and its [`Report`]. Verifies all that bbolt's own check does and what that one misses: overflow pages in the freelist,
 //! ids out of bounds, values that leave their page, overlapping elements, inline buckets, uneven depth, loops, short files. It reads
-//! through [`Image`], so it runs on files that cannot be opened, takes no lock and changes nothing. Never recurses, never panics,
+//! through [`RawFile`], so it runs on files that cannot be opened, takes no lock and changes nothing. Never recurses, never panics,
 //! and ends on any bytes: a page is visited once. Limits: two bits a page of memory, one separator a page that waits for
 //! its visit, and the largest allocation; a concurrent writer's pages may be read torn, so check what is at rest, or a backup.
 
@@ -11,11 +11,11 @@ use std::rc::Rc;
 
 use crate::MAX_KEY_BYTES;
 use crate::error::{Damage, Error, Result, Rule};
-use crate::image::Image;
 use crate::page::{
     BUCKET_FLAG, BUCKET_HEADER_BYTES, Branch, BucketHeader, ELEMENT_BYTES, FIRST_DATA_PAGE, Leaf, Meta,
     MetaFault, NO_FREELIST, PAGE_HEADER_BYTES, PageHeader, PageKind,
 };
+use crate::raw_file::RawFile;
 
 /// A tree of this many levels would hold more pages than a file can, if each branch had two children.
 pub(crate) const MAX_TREE_DEPTH: u32 = 64;
@@ -137,25 +137,25 @@ impl Report {
 /// here: it is a finding.
 ///
 /// ```
-/// use bbolt_pages::{CheckOptions, Image, check};
+/// use bbolt_pages::{CheckOptions, RawFile, check};
 ///
 /// let bytes = vec![0_u8; 16384];
-/// let image = Image::new(&bytes)?;
-/// assert_eq!(check(&image, &CheckOptions::default()).unwrap_err().name(), "invalid-database");
+/// let file = RawFile::new(&bytes)?;
+/// assert_eq!(check(&file, &CheckOptions::default()).unwrap_err().name(), "invalid-database");
 /// # Ok::<(), bbolt_pages::Error>(())
 /// ```
-pub fn check(image: &Image<'_>, options: &CheckOptions) -> Result<Report> {
-    let current = image.current();
+pub fn check(file: &RawFile<'_>, options: &CheckOptions) -> Result<Report> {
+    let current = file.current();
     let which = match (current, options.older) {
         (Some(current), true) => 1 - current,
         (Some(current), false) => current,
-        (None, _) => return Err(image.meta().err().unwrap_or(Error::Poisoned)),
+        (None, _) => return Err(file.meta().err().unwrap_or(Error::Poisoned)),
     };
-    let meta = match image.metas()[which] {
+    let meta = match file.metas()[which] {
         Ok(meta) => meta,
         Err(_) => return Err(crate::error::Refusal::Checksum.into()),
     };
-    let mut walk = Walk::new(*image, meta, which as u64, options.findings_max);
+    let mut walk = Walk::new(*file, meta, which as u64, options.findings_max);
     walk.metas();
     if let Some(page) = options.from_page {
         walk.start(page, Place { page, offset: 0 });
@@ -240,7 +240,7 @@ struct Frame<'f> {
 const ROOT: usize = 0;
 
 struct Walk<'a> {
-    image: Image<'a>,
+    file: RawFile<'a>,
     meta: Meta,
     meta_page: u64,
     used: PageSet,
@@ -255,11 +255,11 @@ struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    fn new(image: Image<'a>, meta: Meta, meta_page: u64, findings_max: usize) -> Self {
+    fn new(file: RawFile<'a>, meta: Meta, meta_page: u64, findings_max: usize) -> Self {
         // Ids past the file's end are findings; no set is ever made for more pages than the file has.
-        let bound = meta.high_water.min(image.pages_in_file());
+        let bound = meta.high_water.min(file.pages_in_file());
         Self {
-            image,
+            file,
             meta,
             meta_page,
             used: PageSet::new(bound),
@@ -278,7 +278,7 @@ impl<'a> Walk<'a> {
         self.findings
             .sort_by_key(|finding| (finding.damage.page, finding.damage.offset, finding.damage.rule));
         let unsound =
-            (0..).zip(self.image.metas()).find_map(|(page, meta)| meta.err().map(|fault| (page, fault)));
+            (0..).zip(self.file.metas()).find_map(|(page, meta)| meta.err().map(|fault| (page, fault)));
         Report {
             meta_page: self.meta_page,
             meta: self.meta,
@@ -335,7 +335,7 @@ impl<'a> Walk<'a> {
 
     /// The headers of sound metas, and the file's length.
     fn metas(&mut self) {
-        for ((page, meta), header) in (0..).zip(self.image.metas()).zip(self.image.meta_headers()) {
+        for ((page, meta), header) in (0..).zip(self.file.metas()).zip(self.file.meta_headers()) {
             let (Ok(_), Some(header)) = (meta, header) else { continue };
             if header.id != page {
                 self.error(Place { page, offset: 0 }, Rule::PageId, header.id, page, ROOT);
@@ -351,10 +351,10 @@ impl<'a> Walk<'a> {
                 );
             }
         }
-        if self.meta.high_water > self.image.pages_in_file() {
-            let needed = self.meta.high_water.saturating_mul(self.image.page_size().into());
+        if self.meta.high_water > self.file.pages_in_file() {
+            let needed = self.meta.high_water.saturating_mul(self.file.page_size().into());
             let place = Place { page: self.meta_page, offset: 56 };
-            self.error(place, Rule::FileLength, self.image.file_bytes(), needed, ROOT);
+            self.error(place, Rule::FileLength, self.file.file_bytes(), needed, ROOT);
         }
     }
 
@@ -375,8 +375,8 @@ impl<'a> Walk<'a> {
             self.lost(damage, ROOT);
             return Ok(());
         }
-        let image = self.image;
-        let Some(pages) = self.or_lost(image.allocation(id, high_water), ROOT)? else { return Ok(()) };
+        let file = self.file;
+        let Some(pages) = self.or_lost(file.allocation(id, high_water), ROOT)? else { return Ok(()) };
         for page in id..=id + u64::from(pages.overflow()) {
             self.used.insert(page);
             self.counts.freelist_pages += 1;
@@ -441,8 +441,8 @@ impl<'a> Walk<'a> {
             self.lost(at(Rule::Depth, MAX_TREE_DEPTH.into()), bucket);
             return Ok(());
         }
-        let image = self.image;
-        let first = image.first_page(id, high_water);
+        let file = self.file;
+        let first = file.first_page(id, high_water);
         let Some(first) = self.or_lost(first, bucket)? else {
             self.used.insert(id);
             return Ok(());
@@ -461,7 +461,7 @@ impl<'a> Walk<'a> {
             }
         }
         self.counts.overflow_pages += u64::from(first.overflow());
-        let whole = image.whole(first)?;
+        let whole = file.whole(first)?;
         let page = match whole.page() {
             Ok(page) => page,
             Err(damage) => {
@@ -645,7 +645,7 @@ impl<'a> Walk<'a> {
         if let Some(PageHeader { id, .. }) = PageHeader::read(image).filter(|header| header.id != 0) {
             self.error(place, Rule::InlineBucket, id, 0, bucket);
         }
-        let most = self.image.page_size() as usize / 4;
+        let most = self.file.page_size() as usize / 4;
         if image.len() > most {
             self.warn(place, Rule::InlineBucket, image.len() as u64, most as u64, bucket);
         }

@@ -10,14 +10,14 @@
 mod check;
 mod dump;
 mod error;
-mod image;
 pub mod page;
+mod raw_file;
 mod walk;
 
 pub use check::{CheckOptions, Counts, Finding, Report, Severity, check};
 pub use dump::{DUMP_VALUE_BYTES, DumpValue, Hex, dump};
 pub use error::{Damage, Error, IoFailure, Refusal, Result, Rule, Usage};
-pub use image::{Allocation, Image, Source};
+pub use raw_file::{Allocation, RawBytes, RawFile};
 pub use walk::{Found, FoundBucket, PageSeen, Step, Tree, Walk};
 
 /// Most bytes of a key.

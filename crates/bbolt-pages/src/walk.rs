@@ -10,16 +10,16 @@ use std::rc::Rc;
 
 use crate::check::{MAX_TREE_DEPTH, PageSet};
 use crate::error::{Damage, Error, Result, Rule};
-use crate::image::{Allocation, Image};
 use crate::page::{
     BUCKET_FLAG, BUCKET_HEADER_BYTES, Branch, BucketHeader, ELEMENT_BYTES, Leaf, Meta, PAGE_HEADER_BYTES,
     PageHeader, PageKind,
 };
+use crate::raw_file::{Allocation, RawFile};
 
 /// One state of a database file, readable without a transaction.
 #[derive(Debug, Clone, Copy)]
 pub struct Tree<'a> {
-    image: Image<'a>,
+    file: RawFile<'a>,
     meta: Meta,
 }
 
@@ -58,13 +58,13 @@ impl<'a> Tree<'a> {
     ///
     /// # Errors
     /// [`Error::Refused`] if neither meta is sound.
-    pub fn new(image: Image<'a>) -> Result<Self> {
-        Ok(Self { image, meta: image.meta()? })
+    pub fn new(file: RawFile<'a>) -> Result<Self> {
+        Ok(Self { file, meta: file.meta()? })
     }
 
     /// The state of this meta, which need not be the newest.
-    pub fn of_meta(image: Image<'a>, meta: Meta) -> Self {
-        Self { image, meta }
+    pub fn of_meta(file: RawFile<'a>, meta: Meta) -> Self {
+        Self { file, meta }
     }
 
     /// The meta.
@@ -73,8 +73,8 @@ impl<'a> Tree<'a> {
     }
 
     /// The file.
-    pub fn image(&self) -> Image<'a> {
-        self.image
+    pub fn file(&self) -> RawFile<'a> {
+        self.file
     }
 
     /// The root bucket, which holds the others.
@@ -108,7 +108,7 @@ impl<'a> Tree<'a> {
         }
         let mut id = bucket.header.root;
         for _ in 0..MAX_TREE_DEPTH {
-            let pages = self.image.allocation(id, self.meta.high_water)?;
+            let pages = self.file.allocation(id, self.meta.high_water)?;
             let page = pages.page()?;
             if page.kind() == PageKind::Branch {
                 let branch = page.branch()?;
@@ -125,7 +125,7 @@ impl<'a> Tree<'a> {
     pub fn walk(&self, bucket: &FoundBucket) -> Walk<'a> {
         let mut walk = Walk {
             tree: *self,
-            seen: PageSet::new(self.meta.high_water.min(self.image.pages_in_file())),
+            seen: PageSet::new(self.meta.high_water.min(self.file.pages_in_file())),
             frames: Vec::new(),
             path: Vec::new(),
             waiting: None,
@@ -380,7 +380,7 @@ impl<'a> Walk<'a> {
         if depth >= MAX_TREE_DEPTH {
             return Err(damage(Rule::Depth, MAX_TREE_DEPTH.into()).into());
         }
-        let pages = self.tree.image.allocation(id, self.tree.meta.high_water)?;
+        let pages = self.tree.file.allocation(id, self.tree.meta.high_water)?;
         if !self.seen.insert(id) {
             return Err(damage(Rule::PageShared, 0).into());
         }

@@ -1,6 +1,6 @@
 //! The strict check names the fault in every damaged fixture and finds nothing in a sound one.
 
-use bbolt_pages::{CheckOptions, Image, Rule, Severity, Step, Tree, check, dump};
+use bbolt_pages::{CheckOptions, RawFile, Rule, Severity, Step, Tree, check, dump};
 
 use crate::fixtures;
 
@@ -45,7 +45,7 @@ fn every_damaged_file_is_told_by_the_rule_it_breaks() {
     let count = fixtures::each("damaged", ".db.gz", |name, bytes| {
         let wanted =
             FAULTS.iter().find(|(known, _)| *known == name).unwrap_or_else(|| panic!("{name} has no row"));
-        let report = Image::new(&bytes).and_then(|image| check(&image, &CheckOptions::default()));
+        let report = RawFile::new(&bytes).and_then(|file| check(&file, &CheckOptions::default()));
         match (report, wanted.1) {
             (Err(error), Err(wanted)) => assert_eq!(error.name(), wanted, "{name}"),
             (Ok(report), Ok(rule)) => {
@@ -71,8 +71,8 @@ fn every_damaged_file_is_told_by_the_rule_it_breaks() {
 #[test]
 fn no_sound_file_is_accused() {
     fixtures::each("", ".db.gz", |name, bytes| {
-        let image = Image::new(&bytes).expect("an image");
-        let report = check(&image, &CheckOptions::default()).expect("a report");
+        let file = RawFile::new(&bytes).expect("a file");
+        let report = check(&file, &CheckOptions::default()).expect("a report");
         let text: Vec<String> = report.findings.iter().map(ToString::to_string).collect();
         assert!(report.is_sound() && report.complete, "{name}: {text:#?}");
         let torn = matches!(name, "meta-newest-torn" | "meta0-zero");
@@ -80,7 +80,7 @@ fn no_sound_file_is_accused() {
         // At rest the older meta's state is whole as well.
         if !torn {
             let older =
-                check(&image, &CheckOptions { older: true, ..CheckOptions::default() }).expect("a report");
+                check(&file, &CheckOptions { older: true, ..CheckOptions::default() }).expect("a report");
             let text: Vec<String> = older.findings.iter().map(ToString::to_string).collect();
             assert!(older.is_sound(), "{name}, older state: {text:#?}");
             assert!(older.meta.txid < report.meta.txid, "{name}");
@@ -91,10 +91,10 @@ fn no_sound_file_is_accused() {
 #[test]
 fn findings_are_bounded_and_counted() {
     fixtures::each("damaged", "bad-leaf-count.db.gz", |_, bytes| {
-        let image = Image::new(&bytes).expect("an image");
-        let all = check(&image, &CheckOptions::default()).expect("a report");
+        let file = RawFile::new(&bytes).expect("a file");
+        let all = check(&file, &CheckOptions::default()).expect("a report");
         let none =
-            check(&image, &CheckOptions { findings_max: 0, ..CheckOptions::default() }).expect("a report");
+            check(&file, &CheckOptions { findings_max: 0, ..CheckOptions::default() }).expect("a report");
         assert_eq!(none.findings_omitted, all.findings.len() as u64);
         assert!(!none.is_sound() && none.has_errors());
     });
@@ -103,11 +103,11 @@ fn findings_are_bounded_and_counted() {
 #[test]
 fn a_subtree_is_checked_alone() {
     fixtures::each("damaged", "bad-key-order.db.gz", |_, bytes| {
-        let image = Image::new(&bytes).expect("an image");
-        let page = check(&image, &CheckOptions::default()).expect("a report").findings[0].damage.page;
+        let file = RawFile::new(&bytes).expect("a file");
+        let page = check(&file, &CheckOptions::default()).expect("a report").findings[0].damage.page;
         let under = |page| {
             let options = CheckOptions { from_page: Some(page), ..CheckOptions::default() };
-            check(&image, &options).expect("a report")
+            check(&file, &options).expect("a report")
         };
         let report = under(page);
         assert_eq!((report.findings.len(), report.findings[0].damage.rule), (1, Rule::KeyOrder));
@@ -123,7 +123,7 @@ fn every_sound_file_dumps_byte_for_byte() {
         dumps.insert(name.to_owned(), bytes);
     });
     let files = fixtures::each("", ".db.gz", |name, bytes| {
-        let tree = Tree::new(Image::new(&bytes).expect("an image")).expect("a sound meta");
+        let tree = Tree::new(RawFile::new(&bytes).expect("a file")).expect("a sound meta");
         let mut text = Vec::new();
         dump(&tree, &mut text).expect("a dump");
         assert!(text == dumps[name], "{name}: {} bytes of dump, {} expected", text.len(), dumps[name].len());
@@ -134,7 +134,7 @@ fn every_sound_file_dumps_byte_for_byte() {
 #[test]
 fn damaged_files_end_in_an_error_or_the_right_words_and_the_walk_goes_on_behind_damage() {
     fixtures::each("damaged", ".db.gz", |name, bytes| {
-        let Ok(tree) = Image::new(&bytes).and_then(Tree::new) else { return };
+        let Ok(tree) = RawFile::new(&bytes).and_then(Tree::new) else { return };
         let _ = dump(&tree, &mut std::io::sink());
         let mut walk = tree.walk(&tree.root());
         let (mut steps, mut open, mut ended) = (0_u32, 0_u32, 0_u32);

@@ -1,6 +1,6 @@
 //! A database file as bytes: page size, metas, and pages by number, without opening it as a database.
 //!
-//! Owns [`Source`], where the bytes come from, and [`Image`], the reading of them that every tool stands on: it works on files that
+//! Owns [`RawBytes`], where the bytes come from, and [`RawFile`], the reading of them that every tool stands on: it works on files that
 //! `Db::open` refuses, takes no lock, changes nothing and follows no reference by itself. Never trusts a number of the file: each
 //! page is checked against the file's length and the high-water mark before it is touched. Limit: one allocation (a page
 //! with its overflow) is held at a time, so the memory taken is that of the largest value.
@@ -24,7 +24,7 @@ const USUAL_PAGE_SIZE: u32 = 4096;
 /// Bytes that can be read at any place: a file, or memory.
 ///
 /// A read hands out borrowed bytes where it can. It never returns fewer than were asked for.
-pub trait Source {
+pub trait RawBytes {
     /// Bytes there are.
     ///
     /// # Errors
@@ -38,7 +38,7 @@ pub trait Source {
     fn bytes(&self, offset: u64, length: usize) -> io::Result<Cow<'_, [u8]>>;
 }
 
-impl Source for &[u8] {
+impl RawBytes for &[u8] {
     fn length(&self) -> io::Result<u64> {
         Ok(self.len() as u64)
     }
@@ -49,7 +49,7 @@ impl Source for &[u8] {
     }
 }
 
-impl Source for Vec<u8> {
+impl RawBytes for Vec<u8> {
     fn length(&self) -> io::Result<u64> {
         Ok(self.len() as u64)
     }
@@ -61,7 +61,7 @@ impl Source for Vec<u8> {
 }
 
 /// A file, read piece by piece: no mapping, so a file that shrinks underneath gives an error and no signal.
-impl Source for File {
+impl RawBytes for File {
     fn length(&self) -> io::Result<u64> {
         Ok(self.metadata()?.len())
     }
@@ -94,8 +94,8 @@ fn read_exact_at(file: &File, mut bytes: &mut [u8], mut offset: u64) -> io::Resu
 
 /// A database file's bytes with its page size and metas found.
 #[derive(Clone, Copy)]
-pub struct Image<'a> {
-    source: &'a dyn Source,
+pub struct RawFile<'a> {
+    source: &'a dyn RawBytes,
     page_size: u32,
     file_bytes: u64,
     metas: [Result<Meta, MetaFault>; 2],
@@ -103,22 +103,22 @@ pub struct Image<'a> {
     headers: [Option<PageHeader>; 2],
 }
 
-impl<'a> Image<'a> {
+impl<'a> RawFile<'a> {
     /// Finds page size and metas, as bbolt does: meta page 0, else the second meta at 1 KiB to 16 MiB, else 4 KiB.
     ///
-    /// Cost: a handful of reads of at most 4 KiB. A file whose metas are both unsound is an image too; [`Image::meta`] refuses it.
+    /// Cost: a handful of reads of at most 4 KiB. A file whose metas are both unsound is a file too; [`RawFile::meta`] refuses it.
     ///
     /// # Errors
     /// [`Refusal::InvalidDatabase`] for an empty file, and the operating system's errors.
-    pub fn new(source: &'a dyn Source) -> Result<Self> {
+    pub fn new(source: &'a dyn RawBytes) -> Result<Self> {
         Self::with_page_size(source, None)
     }
 
-    /// As [`Image::new`], with the page size to take where the file does not tell it.
+    /// As [`RawFile::new`], with the page size to take where the file does not tell it.
     ///
     /// # Errors
-    /// As [`Image::new`].
-    pub fn with_page_size(source: &'a dyn Source, otherwise: Option<u32>) -> Result<Self> {
+    /// As [`RawFile::new`].
+    pub fn with_page_size(source: &'a dyn RawBytes, otherwise: Option<u32>) -> Result<Self> {
         let file_bytes = source.length().map_err(|e| Error::io("length", 0, e))?;
         if file_bytes == 0 {
             return Err(Refusal::InvalidDatabase.into());
@@ -232,7 +232,7 @@ impl<'a> Image<'a> {
     /// The header of page `id`, as it stands.
     ///
     /// # Errors
-    /// As [`Image::bytes`].
+    /// As [`RawFile::bytes`].
     pub fn header(&self, id: u64) -> Result<PageHeader> {
         let header = PageHeader::read(&self.bytes(id, self.page_size.into())?);
         header.ok_or_else(|| {
@@ -249,10 +249,10 @@ impl<'a> Image<'a> {
         self.whole(first)
     }
 
-    /// As [`Image::allocation`], but without the bytes of the overflow: enough for whoever wants the header.
+    /// As [`RawFile::allocation`], but without the bytes of the overflow: enough for whoever wants the header.
     ///
     /// # Errors
-    /// As [`Image::allocation`].
+    /// As [`RawFile::allocation`].
     pub fn first_page(&self, id: u64, high_water: u64) -> Result<Allocation<'a>> {
         let outside = |offset, found| Damage {
             page: id,
@@ -286,7 +286,7 @@ impl<'a> Image<'a> {
         Ok(Allocation { id, bytes, overflow })
     }
 
-    /// Adds the overflow's bytes to what [`Image::first_page`] gave.
+    /// Adds the overflow's bytes to what [`RawFile::first_page`] gave.
     ///
     /// # Errors
     /// The operating system's.
@@ -299,10 +299,10 @@ impl<'a> Image<'a> {
     }
 }
 
-impl std::fmt::Debug for Image<'_> {
+impl std::fmt::Debug for RawFile<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { page_size, file_bytes, metas, .. } = self;
-        f.debug_struct("Image")
+        f.debug_struct("RawFile")
             .field("page_size", page_size)
             .field("file_bytes", file_bytes)
             .field("metas", metas)
@@ -363,13 +363,13 @@ mod tests {
     fn the_page_size_comes_from_either_meta() {
         for page_size in [1024, 4096, 5000, 16384, 65536] {
             let mut bytes = file(page_size, 5, [4, 5]);
-            let image = Image::new(&bytes).expect("an image");
-            assert_eq!((image.page_size(), image.current()), (page_size, Some(1)));
-            assert_eq!(image.meta().expect("a meta").txid, 5);
+            let file = RawFile::new(&bytes).expect("a file");
+            assert_eq!((file.page_size(), file.current()), (page_size, Some(1)));
+            assert_eq!(file.meta().expect("a meta").txid, 5);
             if page_size.is_power_of_two() {
                 bytes[..80].fill(0);
-                let image = Image::new(&bytes).expect("an image");
-                assert_eq!((image.page_size(), image.current()), (page_size, Some(1)));
+                let file = RawFile::new(&bytes).expect("a file");
+                assert_eq!((file.page_size(), file.current()), (page_size, Some(1)));
             }
         }
     }
@@ -377,12 +377,12 @@ mod tests {
     #[test]
     fn equal_transactions_count_page_0_and_a_torn_one_counts_nothing() {
         let mut bytes = file(4096, 5, [7, 7]);
-        assert_eq!(Image::new(&bytes).expect("an image").current(), Some(0));
+        assert_eq!(RawFile::new(&bytes).expect("a file").current(), Some(0));
         bytes[70] ^= 1;
-        let image = Image::new(&bytes).expect("an image");
-        assert_eq!((image.current(), image.metas()[0]), (Some(1), Err(MetaFault::Checksum)));
+        let file = RawFile::new(&bytes).expect("a file");
+        assert_eq!((file.current(), file.metas()[0]), (Some(1), Err(MetaFault::Checksum)));
         bytes[4096 + 70] ^= 1;
-        let error = Image::new(&bytes).expect("an image").meta().expect_err("both are torn");
+        let error = RawFile::new(&bytes).expect("a file").meta().expect_err("both are torn");
         assert_eq!(error.name(), "checksum");
     }
 
@@ -391,12 +391,12 @@ mod tests {
         let bytes = file(1024, 4, [1, 2]);
         for length in 0..bytes.len() {
             let cut = &bytes[..length];
-            match Image::new(&cut) {
+            match RawFile::new(&cut) {
                 Err(error) => assert_eq!((length, error.name()), (0, "invalid-database")),
-                Ok(image) => {
-                    let _ = image.meta();
-                    assert!(image.bytes(3, 1024).is_err());
-                    assert!(image.header(u64::MAX).is_err());
+                Ok(file) => {
+                    let _ = file.meta();
+                    assert!(file.bytes(3, 1024).is_err());
+                    assert!(file.header(u64::MAX).is_err());
                 }
             }
         }
