@@ -1,13 +1,14 @@
-//! What is told to a client beyond records: failures with their causes, summaries, notifications, routing tables.
+//! What is told to a client beyond a backend's records: failures with their causes, summaries, notifications, routing tables.
 //!
 //! Owns the layout of this metadata by version. Never decides what to tell. Limits: a chain of causes is cut at
 //! [`CAUSES_MAX`](crate::CAUSES_MAX).
 
 use bolt_wire::request::WriteMessage;
+use bolt_wire::summary::Counters;
 use bolt_wire::{Encode, EncodeError, Encoder, Entries, EntrySink, Output, Version, encode_map};
 
 use crate::failure::{CAUSES_MAX, Failure};
-use crate::{Counters, Notification, Outcome};
+use crate::{Notification, Outcome};
 
 /// FAILURE as a version wants it: code and message up to 5.6, the GQL form with causes from 5.7.
 pub(crate) struct FailureAnswer<'a>(pub(crate) &'a Failure);
@@ -82,29 +83,10 @@ impl Entries for SummaryAnswer<'_> {
         sink.put("t_last", &self.t_last_ms)?;
         sink.put("db", self.database)?;
         if self.outcome.counters != Counters::default() {
-            sink.put_map("stats", &Stats(&self.outcome.counters))?;
+            sink.put_map("stats", &self.outcome.counters)?;
         }
         sink.put_some("plan", self.outcome.plan.as_ref())?;
         sink.put_some("profile", self.outcome.profile.as_ref())
-    }
-}
-
-struct Stats<'a>(&'a Counters);
-
-impl Entries for Stats<'_> {
-    fn visit<S: EntrySink>(&self, sink: &mut S) -> Result<(), EncodeError> {
-        for (name, count) in self.0.named() {
-            if count > 0 {
-                sink.put(name, &i64::try_from(count).unwrap_or(i64::MAX))?;
-            }
-        }
-        if self.0.any_update() {
-            sink.put("contains-updates", &true)?;
-        }
-        if self.0.system_updates > 0 {
-            sink.put("contains-system-updates", &true)?;
-        }
-        Ok(())
     }
 }
 
@@ -213,6 +195,15 @@ impl Entries for Table<'_> {
         sink.put("servers", &Roles(self.0.address))
     }
 }
+
+/// The record of the routing procedure: `ttl` and `servers`, as [`ROUTING_COLUMNS`] names them.
+pub(crate) fn routing_record<O: Output>(e: &mut Encoder<'_, O>, address: &str) -> Result<(), EncodeError> {
+    e.int(ROUTING_TTL_SECONDS)?;
+    e.encode(&Roles(address))
+}
+
+/// The columns of the routing procedure.
+pub(crate) const ROUTING_COLUMNS: [&str; 2] = ["ttl", "servers"];
 
 struct Roles<'a>(&'a str);
 

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use bolt_wire::request::AccessMode;
+use bolt_wire::summary::Counters;
 use bolt_wire::{AuthRef, MapRef, Value, Version};
 
 use crate::{Failure, Interrupt, RecordSink};
@@ -229,7 +230,7 @@ impl QueryKind {
 pub struct Outcome {
     /// What kind of query it was.
     pub kind: QueryKind,
-    /// What it changed.
+    /// What it changed. Zeros are not sent, and that there were changes at all the server sees for itself.
     pub counters: Counters,
     /// What the user should know about the query. Sent as `notifications` up to 5.4 and as `statuses` from 5.6.
     pub notifications: Vec<Notification>,
@@ -237,49 +238,6 @@ pub struct Outcome {
     pub plan: Option<Value>,
     /// The plan with its measurements, for PROFILE.
     pub profile: Option<Value>,
-}
-
-/// What a query changed. Zeros are not sent.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[allow(missing_docs)] // Each field is named as the protocol names it.
-pub struct Counters {
-    pub nodes_created: u64,
-    pub nodes_deleted: u64,
-    pub relationships_created: u64,
-    pub relationships_deleted: u64,
-    pub properties_set: u64,
-    pub labels_added: u64,
-    pub labels_removed: u64,
-    pub indexes_added: u64,
-    pub indexes_removed: u64,
-    pub constraints_added: u64,
-    pub constraints_removed: u64,
-    pub system_updates: u64,
-}
-
-impl Counters {
-    /// The names the protocol has for the counters, and their values.
-    pub fn named(&self) -> [(&'static str, u64); 12] {
-        [
-            ("nodes-created", self.nodes_created),
-            ("nodes-deleted", self.nodes_deleted),
-            ("relationships-created", self.relationships_created),
-            ("relationships-deleted", self.relationships_deleted),
-            ("properties-set", self.properties_set),
-            ("labels-added", self.labels_added),
-            ("labels-removed", self.labels_removed),
-            ("indexes-added", self.indexes_added),
-            ("indexes-removed", self.indexes_removed),
-            ("constraints-added", self.constraints_added),
-            ("constraints-removed", self.constraints_removed),
-            ("system-updates", self.system_updates),
-        ]
-    }
-
-    /// Whether anything in the data or schema changed.
-    pub fn any_update(&self) -> bool {
-        self.named()[..11].iter().any(|&(_, count)| count > 0)
-    }
 }
 
 /// Something the user should know about a query.

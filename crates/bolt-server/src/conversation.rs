@@ -11,14 +11,15 @@ use std::time::{Duration, Instant};
 use bolt_wire::request::{
     Demand, ExtraRef, FilterRef, HelloRef, Request, RequestError, RequestTag, WriteMessage,
 };
-use bolt_wire::response::{HelloReply, Ignored, RunReply, Success};
+use bolt_wire::response::{HelloReply, Ignored, RunReply, Success, record_header};
 use bolt_wire::state::{Outcome as Came, Pending, Rule, ServerState};
 use bolt_wire::{AuthRef, EncodeError, Entries, EntrySink, ListRef, MapRef, RouteShape, Version, Walker};
 
-use crate::answer::{FailureAnswer, RoutingTable, SummaryAnswer};
+use crate::answer::{FailureAnswer, ROUTING_COLUMNS, RoutingTable, SummaryAnswer, routing_record};
 use crate::connection::{Admission, Context};
 use crate::inbox::Inbox;
-use crate::sink::{Outbox, RecordSink};
+use crate::routing::Call;
+use crate::sink::{Outbox, RecordEncoder, RecordSink};
 use crate::{
     Backend, Columns, Failure, Interrupt, Notification, Outcome, Peer, Progress, QueryRequest, Session,
     StopReason, TransactionRequest,
@@ -32,10 +33,18 @@ pub(crate) enum Flow {
     Close,
 }
 
+/// Where the records of a result come from.
+enum Source<S> {
+    /// The backend.
+    Stream(S),
+    /// The routing procedure, with its one record: this server's address in every role.
+    Routing(String),
+}
+
 /// An open result.
 struct Open<S> {
     qid: i64,
-    stream: S,
+    source: Source<S>,
     width: usize,
     /// Whether a record was sent or skipped.
     has_records: bool,
@@ -388,6 +397,11 @@ impl<'c, B: Backend> Conversation<'c, B> {
                 Failure::argument(format!("{limit} results are open already; finish some first")).into()
             );
         }
+        if self.peer.version.features().route == RouteShape::Procedure
+            && let Some(call) = Call::of(text, parameters)?
+        {
+            return self.call_routing(call, extra, begun);
+        }
         let auto_commit = if in_transaction {
             self.in_time()?;
             None
@@ -402,9 +416,7 @@ impl<'c, B: Backend> Conversation<'c, B> {
         let mut columns = Columns::default();
         let query = QueryRequest { text, parameters, auto_commit, version: self.peer.version };
         let stream = self.session()?.run(&query, &mut columns)?;
-        let qid = self.next_qid;
-        self.next_qid += 1;
-        self.open.push(Open { qid, stream, width: columns.len(), has_records: false, filter });
+        let qid = self.opened(Source::Stream(stream), columns.len(), filter);
         let names_database = !in_transaction && extra.db.is_none() && self.peer.version.features().ssr;
         let database = if names_database { Some(self.database.clone()) } else { None };
         self.success(RunReply {
@@ -412,6 +424,42 @@ impl<'c, B: Backend> Conversation<'c, B> {
             t_first_ms: Some(millis(begun)),
             qid: in_transaction.then_some(qid),
             db: database.as_deref(),
+        });
+        Ok(())
+    }
+
+    fn opened(
+        &mut self,
+        source: Source<<B::Session as Session>::Stream>,
+        width: usize,
+        filter: Filter,
+    ) -> i64 {
+        let qid = self.next_qid;
+        self.next_qid += 1;
+        self.open.push(Open { qid, source, width, has_records: false, filter });
+        qid
+    }
+
+    /// RUN of the routing procedure, answered as ROUTE is. The database it runs in is the system's, whatever the client calls it.
+    fn call_routing(&mut self, call: Call<'_>, extra: &ExtraRef<'_>, begun: Instant) -> Result<(), Ending> {
+        let in_transaction = self.state != ServerState::Ready;
+        resolve(self.context.backend, call.database)?;
+        refuse_impersonation(extra.imp_user)?;
+        check_bookmarks(extra.bookmarks)?;
+        if !in_transaction {
+            self.next_qid = 0;
+            extra
+                .db
+                .unwrap_or_else(|| self.context.backend.default_database())
+                .clone_into(&mut self.database);
+        }
+        let address = self.address(call.context.get_as("address").unwrap_or(None));
+        let qid = self.opened(Source::Routing(address), ROUTING_COLUMNS.len(), self.filter.clone());
+        self.success(RunReply {
+            fields: &ROUTING_COLUMNS,
+            t_first_ms: Some(millis(begun)),
+            qid: in_transaction.then_some(qid),
+            db: None,
         });
         Ok(())
     }
@@ -435,20 +483,30 @@ impl<'c, B: Backend> Conversation<'c, B> {
         let (Some(session), Some(open)) = (&mut self.session, self.open.get_mut(index)) else {
             return Err(Failure::invalid_request("Log in first.").into());
         };
-        let progress = if send {
-            let mut sink = RecordSink {
-                out: &mut self.out,
-                dialect: self.peer.version.dialect(self.utc),
-                width: open.width,
-                interrupt: &self.interrupt,
-                records: 0,
-            };
-            let progress = session.pull(&mut open.stream, n, &mut sink);
-            open.has_records |= sink.records > 0;
-            progress?
-        } else {
-            open.has_records = true;
-            session.discard(&mut open.stream, n)?
+        let dialect = self.peer.version.dialect(self.utc);
+        let progress = match &mut open.source {
+            Source::Routing(address) => {
+                if send {
+                    let record = |e: &mut RecordEncoder<'_, '_>| {
+                        record_header(e, ROUTING_COLUMNS.len())?;
+                        routing_record(e, address)
+                    };
+                    self.out.message(dialect, record).map_err(Failure::from)?;
+                }
+                open.has_records = true;
+                Progress::done()
+            }
+            Source::Stream(stream) if send => {
+                let (out, interrupt) = (&mut self.out, &self.interrupt);
+                let mut sink = RecordSink { out, dialect, width: open.width, interrupt, records: 0 };
+                let progress = session.pull(stream, n, &mut sink);
+                open.has_records |= sink.records > 0;
+                progress?
+            }
+            Source::Stream(stream) => {
+                open.has_records = true;
+                session.discard(stream, n)?
+            }
         };
         match progress {
             Progress::More => {

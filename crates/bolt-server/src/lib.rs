@@ -10,15 +10,18 @@ mod credentials;
 mod failure;
 pub mod generated;
 mod inbox;
+mod routing;
 mod server;
 mod sink;
 
 pub use backend::{
-    Backend, Columns, Counters, Notification, Outcome, Peer, Progress, QueryKind, QueryRequest, Session,
+    Backend, Columns, Notification, Outcome, Peer, Progress, QueryKind, QueryRequest, Session,
     TransactionRequest,
 };
 /// Whether a transaction may write.
 pub use bolt_wire::request::AccessMode;
+/// What a query changed.
+pub use bolt_wire::summary::Counters;
 /// The protocol's vocabulary that a backend needs; the rest is in `bolt-wire`.
 pub use bolt_wire::{AuthRef, Encode, Limits, Map, MapRef, Value, ValueRef, Version};
 pub use config::{ConfigError, ServerConfig};

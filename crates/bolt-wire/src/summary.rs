@@ -9,7 +9,8 @@ use alloc::borrow::Cow;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use crate::error::{DecodeError, DecodeReason};
+use crate::entries::{Entries, EntrySink};
+use crate::error::{DecodeError, DecodeReason, EncodeError};
 use crate::failure::DIAGNOSTIC_DEFAULTS;
 use crate::from_value::FromValue;
 use crate::limits::Limits;
@@ -178,6 +179,8 @@ pub enum QueryType {
 }
 
 /// How much a query changed; all zero for one that only read.
+///
+/// Both sides use it: a client reads it out of a summary, a server that has counted writes it, by [`Entries`], without the zeros.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub struct Counters {
     /// Nodes created.
@@ -204,62 +207,76 @@ pub struct Counters {
     pub constraints_removed: u64,
     /// Changes to the system database.
     pub system_updates: u64,
-    /// Whether the graph or its schema changed.
+    /// Whether the graph or its schema changed. Need not be set to be sent: counters above zero say it too.
     pub contains_updates: bool,
-    /// Whether the system database changed.
+    /// Whether the system database changed. Need not be set to be sent.
     pub contains_system_updates: bool,
 }
 
+const CONTAINS_UPDATES: &str = "contains-updates";
+const CONTAINS_SYSTEM_UPDATES: &str = "contains-system-updates";
+
 impl Counters {
+    /// The counters under the names they travel by, that of the system database last.
+    fn named(&mut self) -> [(&'static str, &mut u64); 12] {
+        [
+            ("nodes-created", &mut self.nodes_created),
+            ("nodes-deleted", &mut self.nodes_deleted),
+            ("relationships-created", &mut self.relationships_created),
+            ("relationships-deleted", &mut self.relationships_deleted),
+            ("properties-set", &mut self.properties_set),
+            ("labels-added", &mut self.labels_added),
+            ("labels-removed", &mut self.labels_removed),
+            ("indexes-added", &mut self.indexes_added),
+            ("indexes-removed", &mut self.indexes_removed),
+            ("constraints-added", &mut self.constraints_added),
+            ("constraints-removed", &mut self.constraints_removed),
+            ("system-updates", &mut self.system_updates),
+        ]
+    }
+
     fn read(stats: MapRef<'_>) -> Self {
         let mut counters = Self::default();
         let (mut updates, mut system) = (None, None);
         for (key, raw) in stats.entries() {
-            let place = match key {
-                b"nodes-created" => &mut counters.nodes_created,
-                b"nodes-deleted" => &mut counters.nodes_deleted,
-                b"relationships-created" => &mut counters.relationships_created,
-                b"relationships-deleted" => &mut counters.relationships_deleted,
-                b"properties-set" => &mut counters.properties_set,
-                b"labels-added" => &mut counters.labels_added,
-                b"labels-removed" => &mut counters.labels_removed,
-                b"indexes-added" => &mut counters.indexes_added,
-                b"indexes-removed" => &mut counters.indexes_removed,
-                b"constraints-added" => &mut counters.constraints_added,
-                b"constraints-removed" => &mut counters.constraints_removed,
-                b"system-updates" => &mut counters.system_updates,
-                b"contains-updates" => {
-                    updates = raw.bool().ok();
-                    continue;
-                }
-                b"contains-system-updates" => {
-                    system = raw.bool().ok();
-                    continue;
-                }
-                _ => continue,
-            };
-            *place = raw.int().ok().and_then(|n| u64::try_from(n).ok()).unwrap_or_default();
+            if key == CONTAINS_UPDATES.as_bytes() {
+                updates = raw.bool().ok();
+            } else if key == CONTAINS_SYSTEM_UPDATES.as_bytes() {
+                system = raw.bool().ok();
+            } else if let Some((_, place)) =
+                counters.named().into_iter().find(|(name, _)| name.as_bytes() == key)
+            {
+                *place = raw.int().ok().and_then(|n| u64::try_from(n).ok()).unwrap_or_default();
+            }
         }
-        counters.contains_updates = updates.unwrap_or_else(|| counters.any_data());
+        counters.contains_updates = updates.unwrap_or_else(|| counters.any_update());
         counters.contains_system_updates = system.unwrap_or(counters.system_updates > 0);
         counters
     }
 
-    fn any_data(&self) -> bool {
-        let all = [
-            self.nodes_created,
-            self.nodes_deleted,
-            self.relationships_created,
-            self.relationships_deleted,
-            self.properties_set,
-            self.labels_added,
-            self.labels_removed,
-            self.indexes_added,
-            self.indexes_removed,
-            self.constraints_added,
-            self.constraints_removed,
-        ];
-        all.iter().any(|&n| n > 0)
+    /// Whether a counter says that the graph or its schema changed.
+    #[must_use]
+    pub fn any_update(mut self) -> bool {
+        let [data @ .., _system] = self.named();
+        data.iter().any(|(_, count)| **count > 0)
+    }
+}
+
+impl Entries for Counters {
+    fn visit<S: EntrySink>(&self, sink: &mut S) -> Result<(), EncodeError> {
+        let mut counters = *self;
+        for (name, count) in counters.named() {
+            if *count > 0 {
+                sink.put(name, &i64::try_from(*count).unwrap_or(i64::MAX))?;
+            }
+        }
+        if self.contains_updates || self.any_update() {
+            sink.put(CONTAINS_UPDATES, &true)?;
+        }
+        if self.contains_system_updates || self.system_updates > 0 {
+            sink.put(CONTAINS_SYSTEM_UPDATES, &true)?;
+        }
+        Ok(())
     }
 }
 
