@@ -322,8 +322,10 @@ impl fmt::Display for HandshakeError {
                 f,
                 "at byte 0: the answer begins with \"HTTP\": this is a web port, Bolt usually listens on {DEFAULT_PORT}"
             ),
+            // What an address must look like for that is the business of whoever has addresses.
             Self::Tls => f.write_str(
-                "at byte 0: the peer speaks TLS: use a bolt+s:// or bolt+ssc:// address, or a port without TLS",
+                "at byte 0: the port wants encryption (TLS): put TLS around the connection, or use a port, or set the server, to accept \
+                 unencrypted ones",
             ),
             Self::Varint { offset } => {
                 write!(f, "at byte {offset}: a varint must end within {VARINT_BYTES_MAX} bytes and 64 bits")

@@ -81,7 +81,7 @@ fn what_a_client_refuses() {
         (&[0, 0, 0, 0xFF], |e| matches!(e, HandshakeError::NotOffered { .. }), "00 00 00 FF"),
         (&[0, 0, 2, 0xFF], |e| matches!(e, HandshakeError::NotOffered { .. }), "00 00 02 FF"),
         (b"HTTP/1.1 400", |e| *e == HandshakeError::Http, "7687"),
-        (&[0x15, 3, 3, 0, 2, 2, 70], |e| *e == HandshakeError::Tls, "bolt+s"),
+        (&[0x15, 3, 3, 0, 2, 2, 70], |e| *e == HandshakeError::Tls, "unencrypted"),
         (
             &[0, 0, 1, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x01],
             |e| {
