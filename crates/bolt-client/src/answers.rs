@@ -7,6 +7,7 @@
 use bolt_wire::ServerFailure;
 use bolt_wire::chunk::{self, Chunked};
 use bolt_wire::response::Response;
+use bolt_wire::route::RoutingTable;
 use bolt_wire::summary::{HelloSuccess, LogonSuccess, bookmark};
 
 use crate::engine::Engine;
@@ -19,6 +20,9 @@ use crate::results::{Look, Phase, Slot};
 pub(crate) enum Owed {
     Hello,
     Logon,
+    Logoff,
+    Telemetry,
+    Route,
     Run(Slot),
     Pull(Slot),
     Discard(Slot),
@@ -34,6 +38,9 @@ impl Owed {
         match self {
             Owed::Hello => "HELLO",
             Owed::Logon => "LOGON",
+            Owed::Logoff => "LOGOFF",
+            Owed::Telemetry => "TELEMETRY",
+            Owed::Route => "ROUTE",
             Owed::Run(_) => "RUN",
             Owed::Pull(_) => "PULL",
             Owed::Discard(_) => "DISCARD",
@@ -293,6 +300,13 @@ impl<I: Io> Engine<I> {
                         self.server.logon(LogonSuccess::read(metadata));
                         Ok(())
                     }
+                    Owed::Route => match RoutingTable::read(metadata, &self.limits) {
+                        Ok(table) => {
+                            self.table = Some(table);
+                            Ok(())
+                        }
+                        Err(error) => Err(error),
+                    },
                     Owed::Commit => {
                         self.bookmark.clear();
                         self.bookmark.push_str(bookmark(metadata).unwrap_or_default());
@@ -309,7 +323,7 @@ impl<I: Io> Engine<I> {
                             Err(_) => Ok(()),
                         }
                     }
-                    Owed::Begin | Owed::Rollback => Ok(()),
+                    Owed::Begin | Owed::Rollback | Owed::Logoff | Owed::Telemetry => Ok(()),
                 };
                 if let Err(error) = entered {
                     return Err(self.malformed(error));
@@ -329,7 +343,7 @@ impl<I: Io> Engine<I> {
                 if to == Owed::Reset && !self.owed.iter().skip(1).any(|owed| *owed == Owed::Reset) {
                     return Err(self.unexpected("IGNORED", "SUCCESS"));
                 }
-                if matches!(to, Owed::Hello | Owed::Logon) {
+                if matches!(to, Owed::Hello | Owed::Logon | Owed::Logoff) {
                     return Err(self.unexpected("IGNORED", "SUCCESS"));
                 }
                 Outcome::Ignored
@@ -337,7 +351,7 @@ impl<I: Io> Engine<I> {
             Response::Failure(failure) => {
                 match ServerFailure::read(failure, &self.limits) {
                     // Servers close after these, or should: there is no state to go on from.
-                    Ok(failure) if to == Owed::Reset => {
+                    Ok(failure) if matches!(to, Owed::Hello | Owed::Logon | Owed::Logoff | Owed::Reset) => {
                         let error = Error::from_failure(failure, to.name());
                         return Err(self.break_off(error));
                     }

@@ -4,12 +4,14 @@
 //! async body once, over a socket that blocks. Limits: one thread at a time; other threads have the [`CancelHandle`].
 
 use bolt_wire::handshake::Offer;
+use bolt_wire::request::TelemetryApi;
+use bolt_wire::route::RoutingTable;
 use bolt_wire::summary::{Hints, Summary};
-use bolt_wire::{Fields, Params, RecordRef, Version};
+use bolt_wire::{Auth, Fields, Params, RecordRef, Version};
 
 use crate::answers::Polled;
 use crate::cancel::CancelHandle;
-use crate::config::{Config, FetchSize, RunOptions, TxOptions};
+use crate::config::{Config, FetchSize, RouteOptions, RunOptions, TxOptions};
 use crate::engine::{ConnectionStats, Engine, ServerInfo};
 use crate::error::{Error, Reason};
 use crate::io::{TcpIo, drive};
@@ -106,6 +108,59 @@ impl Connection {
     pub fn begin(&mut self, options: &TxOptions) -> Result<Transaction<'_>, Error> {
         drive(self.engine.begin(options))?;
         Ok(Transaction { engine: &mut self.engine })
+    }
+
+    /// Asks which servers of a cluster there are, for one database: by ROUTE, or before 4.3 by the procedure that did the same.
+    ///
+    /// One round trip; what an earlier [`Rows`] left unread is dealt with first. When to ask, and what to do with the answer, is a
+    /// driver's business.
+    ///
+    /// # Errors
+    /// `Failure` when the server has no table to give; `InvalidArgument` for an impersonated user below 4.4; `Malformed`,
+    /// which ends the connection, for a table without a router or a reader, or with addresses that are none.
+    pub fn route(&mut self, options: &RouteOptions) -> Result<RoutingTable, Error> {
+        drive(self.engine.route(options))
+    }
+
+    /// Ends the session of the user logged on (5.1). Does not wait: LOGOFF leaves in the same write as the next request, or
+    /// with [`settle`](Self::settle). [`logon`](Self::logon) must come before the next query.
+    ///
+    /// ```no_run
+    /// # let mut conn: bolt_client::Connection = unimplemented!();
+    /// use bolt_client::Auth;
+    ///
+    /// conn.logoff()?;
+    /// conn.logon(&Auth::basic("alice", "secret"))?;
+    /// // LOGOFF, LOGON, RUN and PULL in one write.
+    /// let mut rows = conn.run("RETURN 1", ())?;
+    /// # rows.next()?;
+    /// # Ok::<(), bolt_client::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// `InvalidArgument` below 5.1, or when nobody is logged on; nothing is sent then.
+    pub fn logoff(&mut self) -> Result<(), Error> {
+        self.engine.logoff()
+    }
+
+    /// Begins the session of another user after [`logoff`](Self::logoff) (5.1). Does not wait: LOGON leaves in the same
+    /// write as the next request, or with [`settle`](Self::settle).
+    ///
+    /// # Errors
+    /// `InvalidArgument` below 5.1, or while somebody is logged on. That the server refuses the user shows with the request it leaves
+    /// with, and ends the connection, as the server does.
+    pub fn logon(&mut self, auth: &Auth) -> Result<(), Error> {
+        self.engine.logon(auth)
+    }
+
+    /// Tells the server which interface of a driver is used (5.4). Does not wait: TELEMETRY leaves in the same write as the
+    /// next request, or with [`settle`](Self::settle). For servers whose [`hints`](Self::hints) ask for it; this
+    /// crate never sends it by itself.
+    ///
+    /// # Errors
+    /// `InvalidArgument` below 5.4; nothing is sent then.
+    pub fn telemetry(&mut self, api: TelemetryApi) -> Result<(), Error> {
+        self.engine.telemetry(api)
     }
 
     /// A handle that cancels, from any thread, what this connection is doing.

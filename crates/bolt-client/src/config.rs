@@ -116,6 +116,9 @@ pub struct Config {
     pub database: Option<String>,
     /// Which notifications the server should send (5.2 and later). Default: what the server is configured for.
     pub notifications: Notifications,
+    /// The routing context told at login (4.1 and later), with `address`: for drivers, whose connections belong to a cluster. Default
+    /// none: the connection is to this server and no other.
+    pub routing: Option<Vec<(String, String)>>,
     /// Versions to offer. Default everything from 6.1 down to 4.1, and 4.0 by a second attempt.
     pub offer: Offer,
     /// Records per PULL. Default 1000.
@@ -151,6 +154,7 @@ impl Config {
             user_agent: concat!("bolt-client/", env!("CARGO_PKG_VERSION")).to_owned(),
             database: None,
             notifications: Notifications::default(),
+            routing: None,
             offer: Offer::default(),
             fetch_size: FetchSize::from(FETCH_SIZE),
             connect_timeout: Some(CONNECT_TIMEOUT),
@@ -225,6 +229,13 @@ impl Config {
         self
     }
 
+    /// Sets the routing context told at login.
+    #[must_use]
+    pub fn routing(mut self, context: impl Into<Vec<(String, String)>>) -> Self {
+        self.routing = Some(context.into());
+        self
+    }
+
     /// Finds what cannot work before anything is sent.
     pub(crate) fn validate(&self) -> Result<(), Error> {
         let bad = |what: String| Err(Error::new(Reason::InvalidConfig, what));
@@ -290,6 +301,19 @@ impl TxOptions {
             tx_timeout: self.timeout,
         }
     }
+}
+
+/// What is asked of a routing table. The default asks for the home database's.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RouteOptions {
+    /// The routing context of the address, with `address` itself; the same as [`Config::routing`].
+    pub context: Vec<(String, String)>,
+    /// What must be visible to the server that answers.
+    pub bookmarks: Vec<String>,
+    /// Of which database; none means the user's home database, which the table then names (4.4 and later).
+    pub database: Option<String>,
+    /// As whom (4.4 and later).
+    pub impersonate: Option<String>,
 }
 
 /// What goes with a query in a transaction of its own: that transaction's options, and the size of its batches.

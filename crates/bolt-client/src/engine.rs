@@ -14,6 +14,7 @@ use bolt_buf::{BoltBuf, BufConfig, BufStats, Cycle};
 use bolt_wire::chunk::Dechunker;
 use bolt_wire::handshake::{ClientHandshake, HandshakeError, HandshakeStep};
 use bolt_wire::request::{BoltAgent, Hello, Logon, WriteMessage};
+use bolt_wire::route::RoutingTable;
 use bolt_wire::summary::{HelloSuccess, Hints, LogonSuccess};
 use bolt_wire::{Fields, Limits, RecordDecoder, RecordRef, ServerFailure, Summary, Version, Walker};
 
@@ -89,6 +90,13 @@ pub struct Engine<I: Io> {
     pub(crate) owed: VecDeque<Owed>,
     /// What the flight under construction will owe once it is written.
     pub(crate) staged: VecDeque<Owed>,
+    /// Requests that leave at the front of the next flight, framed; see `standing`.
+    pub(crate) ahead: Vec<u8>,
+    pub(crate) ahead_owed: Vec<Owed>,
+    /// LOGOFF was asked for and LOGON has not been.
+    pub(crate) logged_off: bool,
+    /// What ROUTE's answer said.
+    pub(crate) table: Option<RoutingTable>,
     pub(crate) results: Results,
     pub(crate) cancel: CancelHandle,
     /// Bytes at the front of `recv` of the message handed out last.
@@ -210,6 +218,10 @@ impl<I: Io> Engine<I> {
             walker: Walker::new(config.limits.depth_max),
             owed: VecDeque::with_capacity(OWED_CAPACITY),
             staged: VecDeque::with_capacity(OWED_CAPACITY),
+            ahead: Vec::new(),
+            ahead_owed: Vec::new(),
+            logged_off: false,
+            table: None,
             results: Results::new(config.results_max),
             cancel,
             held: 0,
@@ -281,10 +293,14 @@ impl<I: Io> Engine<I> {
     }
 
     async fn hello(&mut self, config: &Config) -> Result<(), Error> {
+        let routing = config.routing.as_deref().map(|context| {
+            context.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect::<Vec<_>>()
+        });
         let hello = Hello {
             user_agent: &config.user_agent,
             bolt_agent: AGENT,
-            routing: None,
+            // 4.0 has no place for it.
+            routing: routing.as_deref().filter(|_| self.version.features().hello_routing),
             auth: &config.auth,
             notifications: config.notifications.as_wire(),
         };
@@ -318,17 +334,9 @@ impl<I: Io> Engine<I> {
             HandshakeError::Output(_) => Reason::Internal,
             _ => Reason::NotBolt,
         };
-        // The handshake's own sentences end with what to do; but TLS, which one of them recommends, is not spoken here.
-        let what = match error {
-            HandshakeError::Tls => {
-                "the port wants encryption (TLS), which this crate does not speak: use a port, or set \
-                                    the server, to accept unencrypted connections"
-                    .to_owned()
-            }
-            ref other => other.to_string(),
-        };
+        // The handshake's own sentences end with what to do.
         self.break_off(
-            Error::new(reason, format!("no Bolt connection to {host}:{port}: {what}")).with_source(error),
+            Error::new(reason, format!("no Bolt connection to {host}:{port}: {error}")).with_source(error),
         )
     }
 
@@ -421,6 +429,7 @@ impl<I: Io> Engine<I> {
         self.is_usable()
             && !self.reset_is_owed()
             && self.owed.is_empty()
+            && self.ahead_owed.is_empty()
             && !self.in_transaction
             && !self.failed
             && !self.reset_wanted

@@ -143,6 +143,8 @@ impl Error {
         let what = match during {
             "RUN" | "PULL" | "DISCARD" => "the query failed",
             "HELLO" | "LOGON" => "the server refused the login",
+            "LOGOFF" => "the server refused to log off",
+            "ROUTE" => "the server gave no routing table",
             "BEGIN" => "the server refused to open a transaction",
             "COMMIT" => "the server refused to commit",
             _ => "the server failed",

@@ -52,6 +52,10 @@ impl<I: Io> Engine<I> {
             self.send.append(&RESET).map_err(no_room)?;
             self.staged.push_back(Owed::Reset);
         }
+        if !self.ahead.is_empty() {
+            self.send.append(&self.ahead).map_err(no_room)?;
+            self.staged.extend(&self.ahead_owed);
+        }
         Ok(())
     }
 
@@ -84,9 +88,13 @@ impl<I: Io> Engine<I> {
             self.interrupted = false;
         }
         self.owed.append(&mut self.staged);
+        if matches!(flight, Flight::Fresh | Flight::Begin) {
+            self.ahead.clear();
+            self.ahead_owed.clear();
+        }
         self.write_out().await?;
-        // RESET must not overtake the answer to BEGIN: a cancel waits until `await_begin` has seen it.
-        if flight != Flight::Begin {
+        // RESET must not overtake the answer to BEGIN or LOGOFF: a cancel waits until it has been read.
+        if !self.owed.iter().any(|owed| holds_reset(*owed)) {
             self.release_cancel(flight == Flight::Reset)?;
         }
         Ok(())
@@ -180,6 +188,9 @@ impl<I: Io> Engine<I> {
     pub(crate) async fn answer(&mut self) -> Result<Answered, Error> {
         loop {
             if let Some(answered) = self.poll_answer()? {
+                if holds_reset(answered.to) && !self.owed.iter().any(|owed| holds_reset(*owed)) {
+                    self.release_cancel(false)?;
+                }
                 return Ok(answered);
             }
             self.fill().await?;
@@ -290,7 +301,7 @@ impl<I: Io> Engine<I> {
     }
 
     /// Adds a message to the flight; on an error the flight is as it was.
-    fn write(&mut self, message: &impl WriteMessage) -> Result<(), EncodeError> {
+    pub(crate) fn write(&mut self, message: &impl WriteMessage) -> Result<(), EncodeError> {
         message.write(self.version, self.utc_patch, &mut self.send)
     }
 
@@ -465,6 +476,16 @@ impl<I: Io> Engine<I> {
     ///   if it had been read. An error in that rest is nobody's any more; it costs a RESET.
     pub(crate) async fn settle_result(&mut self) -> Result<(), Error> {
         self.check_alive()?;
+        if self.logged_off {
+            return Err(Error::new(
+                Reason::InvalidArgument,
+                "nobody is logged on after logoff(); call logon() first",
+            ));
+        }
+        self.skip_result().await
+    }
+
+    pub(crate) async fn skip_result(&mut self) -> Result<(), Error> {
         while self.results.peek(AUTO_COMMIT as u32).is_open() {
             let result = self.results.by_index(AUTO_COMMIT as u32);
             result.abandon();
@@ -515,7 +536,6 @@ impl<I: Io> Engine<I> {
         loop {
             let answered = self.answer().await?;
             if answered.to == Owed::Begin {
-                self.release_cancel(false)?;
                 return match answered.outcome {
                     Outcome::Success => {
                         self.in_transaction = true;
@@ -665,13 +685,22 @@ impl<I: Io> Engine<I> {
         if self.in_transaction {
             self.rollback().await?;
         }
-        self.settle_result().await?;
+        self.check_alive()?;
+        self.skip_result().await?;
         if self.reset_wanted || (self.failed && !self.reset_is_owed()) {
             self.send_reset().await?;
         }
         self.reset_is_owed();
         while !self.owed.is_empty() {
             self.answer().await?;
+        }
+        if !self.ahead.is_empty() {
+            self.start_flight(Flight::Fresh)?;
+            self.send_flight(Flight::Fresh).await?;
+            while !self.owed.is_empty() {
+                let answered = self.answer().await?;
+                self.pass_on(answered)?;
+            }
         }
         self.rest();
         Ok(())
@@ -691,9 +720,9 @@ impl<I: Io> Engine<I> {
     // ---- what went wrong
 
     /// An answer to something other than what is being waited for.
-    fn pass_on(&mut self, answered: Answered) -> Result<(), Error> {
+    pub(crate) fn pass_on(&mut self, answered: Answered) -> Result<(), Error> {
         // The error of a result that nobody reads is nobody's; within a transaction it is everybody's.
-        let concerns = self.in_transaction && answered.to != Owed::Reset;
+        let concerns = answered.to == Owed::Telemetry || (self.in_transaction && answered.to != Owed::Reset);
         if answered.outcome != Outcome::Success && concerns { Err(self.refusal(answered)) } else { Ok(()) }
     }
 
@@ -752,6 +781,11 @@ impl<I: Io> Engine<I> {
         self.cancel.close();
         self.io.close();
     }
+}
+
+/// Requests whose answer RESET must not overtake: real servers close the connection on it.
+fn holds_reset(owed: Owed) -> bool {
+    matches!(owed, Owed::Begin | Owed::Logoff | Owed::Logon)
 }
 
 #[cold]

@@ -10,6 +10,7 @@ mod error;
 mod flights;
 mod io;
 mod results;
+mod standing;
 mod uri;
 
 pub use answers::Location;
@@ -17,7 +18,7 @@ pub use answers::Location;
 pub use blocking::Typed;
 pub use blocking::{Connection, Cursor, Rows, Transaction};
 pub use cancel::{CancelHandle, Interrupt};
-pub use config::{Config, FetchSize, Notifications, RunOptions, TxOptions};
+pub use config::{Config, FetchSize, Notifications, RouteOptions, RunOptions, TxOptions};
 pub use engine::{ConnectionStats, Engine, ServerInfo};
 pub use error::{Error, ErrorKind, Reason};
 pub use io::{Io, TcpIo};
@@ -25,7 +26,8 @@ pub use results::Slot;
 
 /// The protocol's own vocabulary, from `bolt-wire`.
 pub use bolt_wire::handshake::Offer;
-pub use bolt_wire::request::{AccessMode, MinimumSeverity, NotificationClass};
+pub use bolt_wire::request::{AccessMode, MinimumSeverity, NotificationClass, TelemetryApi};
+pub use bolt_wire::route::{Address, RoutingTable};
 pub use bolt_wire::summary::Hints;
 pub use bolt_wire::{
     Auth, DecodeError, Fields, FromValue, Limits, ListRef, Map, MapRef, NodeRef, OwnedRecord, Params,

@@ -9,6 +9,7 @@ mod memory;
 mod peer;
 mod script;
 mod seam;
+mod standing;
 mod streaming;
 mod transactions;
 

@@ -22,7 +22,10 @@ pub(crate) const COMMIT: u8 = 0x12;
 pub(crate) const ROLLBACK: u8 = 0x13;
 pub(crate) const DISCARD: u8 = 0x2F;
 pub(crate) const PULL: u8 = 0x3F;
+pub(crate) const TELEMETRY: u8 = 0x54;
+pub(crate) const ROUTE: u8 = 0x66;
 pub(crate) const LOGON: u8 = 0x6A;
+pub(crate) const LOGOFF: u8 = 0x6B;
 
 pub(crate) fn int(value: i64) -> Vec<u8> {
     match i8::try_from(value) {
