@@ -5,7 +5,9 @@
 
 use std::time::{Duration as Span, Instant};
 
-use bolt_client::{Auth, Config, Connection, Error, Limits, RunOptions, TxOptions};
+use bolt_client::{
+    Auth, Config, Connection, Error, Limits, RouteOptions, RunOptions, TelemetryApi, TxOptions,
+};
 use bolt_wire::{
     Date, DateTime, DateTimeForm, DateTimeZoned, Duration, ElementType, LocalDateTime, LocalTime, Map,
     Point2D, Point3D, Time, Uuid, Value, ValueRef, Vector, Version,
@@ -44,6 +46,7 @@ pub(crate) const ALL: &[(&str, Check)] = &[
     ("errors", errors),
     ("transactions", transactions),
     ("two-results-open", two_results_open),
+    ("between-queries", between_queries),
     ("cancel-a-busy-query", cancel_a_busy_query),
     ("cancel-a-stream", cancel_a_stream),
     ("limits", limits),
@@ -525,8 +528,17 @@ fn dropped_streams(target: &Target) -> Outcome {
 }
 
 fn failure_in_mid_stream(target: &Target) -> Outcome {
+    const QUERY: &str = "UNWIND range(1, 5000) AS x RETURN 10 / (4000 - x) AS q";
     let mut conn = connect(target)?;
-    let mut rows = conn.run("UNWIND range(1, 5000) AS x RETURN 10 / (4000 - x) AS q", ()).map_err(text)?;
+    if target.kind == Kind::Kglite {
+        let error = conn.run(QUERY, ()).map(|_| ()).expect_err("a division by zero passed");
+        ensure(error.is_connection_usable(), || format!("the connection is given up: {error}"))?;
+        ensure(error.failure().is_some(), || format!("not the server's failure: {error}"))?;
+        alive(&mut conn)?;
+        let lack = "results are made whole before RUN answers, so that the failure is RUN's and no row comes before it";
+        return Ok(Seen::Unsupported(lack.into()));
+    }
+    let mut rows = conn.run(QUERY, ()).map_err(text)?;
     let mut seen = 0;
     let error = loop {
         match rows.next() {
@@ -535,10 +547,6 @@ fn failure_in_mid_stream(target: &Target) -> Outcome {
             Err(error) => break Some(error),
         }
     };
-    if target.kind == Kind::Kglite {
-        alive(&mut conn)?;
-        return Ok(Seen::Unsupported("results are made whole before RUN answers, and 1 / 0 is null".into()));
-    }
     let error = error.ok_or(format!("no failure came after {seen} rows"))?;
     ensure(error.is_connection_usable(), || format!("the connection is given up: {error}"))?;
     let code = error.failure().map(|f| f.code.clone()).unwrap_or_default();
@@ -628,6 +636,66 @@ fn two_results_open(target: &Target) -> Outcome {
 }
 
 const BUSY: &str = "UNWIND range(1, 1000) AS a UNWIND range(1, 20000) AS b WITH a * b AS c WHERE c % 7 = 3 RETURN count(c) AS n";
+
+/// ROUTE or its procedure, LOGOFF and LOGON, TELEMETRY: what a driver asks between queries, on every version that has it.
+fn between_queries(target: &Target) -> Outcome {
+    let mut missing: Vec<String> = Vec::new();
+    let mut lacks = |what: &str, version: Version, error: &Error| {
+        let name = format!("{what} ({error})");
+        if !missing.iter().any(|known| known.starts_with(what)) {
+            missing.push(format!("{name}, from Bolt {version} on"));
+        }
+    };
+    for &version in Version::SUPPORTED.iter().filter(|v| target.kind.serves(**v)) {
+        let alone = config(target)?.only_version(version).map_err(text)?;
+        let connect = || Connection::connect(&alone).map_err(text);
+        let mut conn = connect()?;
+        let options = RouteOptions {
+            context: vec![("address".to_owned(), target.address.clone())],
+            database: Some("neo4j".to_owned()),
+            ..RouteOptions::default()
+        };
+        match conn.route(&options) {
+            Ok(table) => {
+                ensure(
+                    !table.routers.is_empty() && !table.readers.is_empty() && table.ttl_seconds > 0,
+                    || format!("a table on {version} without servers: {table:?}"),
+                )?;
+                alive(&mut conn).map_err(|e| format!("after ROUTE on {version}: {e}"))?;
+            }
+            Err(error) if !target.kind.is_neo4j() => lacks("a routing table", version, &error),
+            Err(error) => return Err(format!("ROUTE on {version}: {error}")),
+        }
+        if version >= Version::V5_1 {
+            let mut conn = connect()?;
+            conn.logoff().map_err(text)?;
+            conn.logon(&Auth::basic(&target.user, &target.password)).map_err(text)?;
+            let writes = conn.stats().writes;
+            match single(&mut conn, "RETURN 7 AS n", ()) {
+                Ok(_) => {
+                    ensure(conn.stats().writes == writes + 1, || "LOGON and RUN in two writes".to_owned())?
+                }
+                Err(error) if !target.kind.is_neo4j() => lacks("LOGOFF and LOGON", version, &error),
+                Err(error) => return Err(format!("LOGOFF, LOGON, RUN on {version}: {error}")),
+            }
+            let mut conn = connect()?;
+            conn.logoff().map_err(text)?;
+            conn.logon(&Auth::basic(&target.user, "wrong")).map_err(text)?;
+            let refused = single(&mut conn, "RETURN 7 AS n", ());
+            ensure(refused.is_err(), || format!("LOGON on {version} took a wrong password"))?;
+        }
+        if version >= Version::V5_4 {
+            let mut conn = connect()?;
+            conn.telemetry(TelemetryApi::AutoCommit).map_err(text)?;
+            match single(&mut conn, "RETURN 7 AS n", ()) {
+                Ok(_) => {}
+                Err(error) if !target.kind.is_neo4j() => lacks("TELEMETRY", version, &error),
+                Err(error) => return Err(format!("TELEMETRY on {version}: {error}")),
+            }
+        }
+    }
+    Ok(if missing.is_empty() { Seen::Works } else { Seen::Partly(missing) })
+}
 
 fn cancel_a_busy_query(target: &Target) -> Outcome {
     if matches!(target.kind, Kind::ArcadeDb | Kind::Kglite) {

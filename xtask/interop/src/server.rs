@@ -56,7 +56,7 @@ impl Kind {
         match self {
             Kind::Neo4j5 | Kind::Neo4j2026 | Kind::Neo4j4 => 1_000,
             Kind::ArcadeDb => 900,
-            Kind::Kglite => 150,
+            Kind::Kglite => 125,
         }
     }
 }
