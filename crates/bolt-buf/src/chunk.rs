@@ -35,7 +35,9 @@ use core::mem::{align_of, offset_of, size_of};
 use core::ptr::{self, NonNull};
 use core::slice;
 
-use bolt_sync::atomic::{AtomicUsize, Ordering, fence};
+#[cfg(not(bolt_tsan))]
+use bolt_sync::atomic::fence;
+use bolt_sync::atomic::{AtomicUsize, Ordering};
 use bolt_sync::cell::Cell;
 
 /// Alignment of a buffer's memory: the cache line of the target, at least 64 bytes.
@@ -457,7 +459,11 @@ pub(crate) unsafe fn release(header: NonNull<Header>) {
         return;
     }
     // Pairs with the Release of every other holder: all of them are done.
+    #[cfg(not(bolt_tsan))]
     fence(Ordering::Acquire);
+    // ThreadSanitizer does not follow fences; a load from the same atomic orders as much, and it sees that.
+    #[cfg(bolt_tsan)]
+    holders.load(Ordering::Acquire);
     // SAFETY: the last unit is ours (3): nobody else reads, writes or frees.
     let dead = unsafe { header.as_ref() };
     #[cfg(bolt_loom)]
