@@ -53,6 +53,7 @@ pub(crate) const COMMANDS: &[Command] = &[
     command("loom", "[crate]", "the loom models of every crate that has them", loom::run),
     command("miri", "[crate]", "the tests of crates with unsafe under miri", sanitize::miri),
     command("asan", "[crate]", "the tests of crates with unsafe under AddressSanitizer", sanitize::asan),
+    command("tsan", "[crate]", "the tests of crates with threads under ThreadSanitizer", sanitize::tsan),
     command("fuzz", "[target] [--seconds N]", "the fuzz targets, each for N seconds (60)", fuzz::run),
     command("bench", "[--smoke] [-- ARGS]", "the criterion suites; --smoke runs each once", bench::run),
     command("alone", "[crate]", "each library by itself: features, no_std, packaged tarball", alone::run),

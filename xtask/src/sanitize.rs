@@ -1,8 +1,9 @@
-//! `cargo xtask miri` and `asan`: the tests of every crate with unsafe code, under a judge.
+//! `cargo xtask miri`, `asan` and `tsan`: the tests of every crate with unsafe code or with threads, under a judge.
 //!
-//! Owns the flags of both: miri with strict provenance, AddressSanitizer with leak detection. Each has a target
-//! directory of its own. Limits: both need the nightly compiler; miri cannot run C, so only default features, and no
-//! documentation tests; tests shorten themselves under `cfg(miri)`.
+//! Owns the flags of each: miri with strict provenance, AddressSanitizer with leak detection, ThreadSanitizer over a standard library that
+//! is built with it, since one that is not hides the locks from it. Each has a target directory of its own. Limits: all need
+//! the nightly compiler; miri cannot run C, so only default features, and no documentation tests; tests shorten themselves under
+//! `cfg(miri)`, and may under `cfg(bolt_tsan)`.
 
 use std::time::Duration;
 
@@ -10,6 +11,9 @@ use crate::run::{Context, Outcome, StageResult, with_flags};
 use crate::{tidy, tools, workspace};
 
 const DEADLINE: Duration = Duration::from_secs(30 * 60);
+
+/// ThreadSanitizer takes a minute for the standard library and seconds for the tests; what takes longer is to be shortened.
+const TSAN_DEADLINE: Duration = Duration::from_secs(8 * 60);
 
 /// `cargo xtask miri [crate]`.
 pub(crate) fn miri(context: &Context, arguments: &[String]) -> StageResult {
@@ -49,6 +53,41 @@ pub(crate) fn asan(context: &Context, arguments: &[String]) -> StageResult {
         .env("RUSTFLAGS", with_flags("RUSTFLAGS", "-Zsanitizer=address"))
         .env_default("ASAN_OPTIONS", "detect_leaks=1:detect_stack_use_after_return=1")
         .deadline(DEADLINE)
+        .go()?;
+    Ok(Outcome::Passed)
+}
+
+/// `cargo xtask tsan [crate]`.
+pub(crate) fn tsan(context: &Context, arguments: &[String]) -> StageResult {
+    if let Err(reason) = tools::toolchain(context, tools::NIGHTLY, &["rust-src"]) {
+        return Ok(Outcome::Skipped(reason));
+    }
+    let host = tools::host(context)?;
+    if ![
+        "x86_64-unknown-linux-gnu",
+        "aarch64-unknown-linux-gnu",
+        "aarch64-apple-darwin",
+        "x86_64-apple-darwin",
+    ]
+    .contains(&host.as_str())
+    {
+        return Ok(Outcome::Skipped(format!("ThreadSanitizer is not built for {host}")));
+    }
+    let packages = workspace::select(workspace::load(context)?, arguments, tidy::has_threads)?;
+    if packages.is_empty() {
+        return Err("no crate has loom models or asks for tsan: was the manifest key renamed?".to_owned());
+    }
+    let packages = packages.into_iter().flat_map(|package| ["--package".to_owned(), package.name]);
+    context
+        .cargo_on(Some(tools::NIGHTLY))
+        .args(["test", "-Zbuild-std", "--lib", "--tests", "--no-fail-fast", "--target", &host])
+        .args(packages)
+        .env("CARGO_TARGET_DIR", context.flavour("tsan"))
+        .env("RUSTFLAGS", with_flags("RUSTFLAGS", "-Zsanitizer=thread --cfg bolt_tsan"))
+        // A race fails the test binary, whatever its tests say of themselves.
+        .env_default("TSAN_OPTIONS", "halt_on_error=1:second_deadlock_stack=1")
+        .env_default("PROPTEST_CASES", "16")
+        .deadline(TSAN_DEADLINE)
         .go()?;
     Ok(Outcome::Passed)
 }

@@ -463,6 +463,11 @@ fn table_has(manifest: &str, header: &str, line: &str) -> bool {
     !tables.is_empty() && tables.into_iter().all(|found| found)
 }
 
+/// True for the crates that ThreadSanitizer runs over: those with atomics to model, and those that ask for it.
+pub(crate) fn has_threads(package: &Package) -> bool {
+    package.published && (package.tsan || package.tests.iter().any(|test| test == "loom"))
+}
+
 /// True for the crates that miri and AddressSanitizer run over: those with unsafe code or with atomics to model.
 pub(crate) fn wants_a_judge(package: &Package) -> bool {
     package.published && (!package.unsafe_files.is_empty() || package.tests.iter().any(|test| test == "loom"))
@@ -472,6 +477,20 @@ pub(crate) fn wants_a_judge(package: &Package) -> bool {
 mod tests {
     use super::*;
     use crate::workspace::Dependency;
+
+    #[test]
+    fn a_crate_with_models_or_the_key_has_threads() {
+        let package = |tests: &[&str], tsan, published| Package {
+            tests: tests.iter().map(|&test| test.to_owned()).collect(),
+            tsan,
+            published,
+            ..Package::default()
+        };
+        assert!(has_threads(&package(&["it", "loom"], false, true)));
+        assert!(has_threads(&package(&["it"], true, true)));
+        assert!(!has_threads(&package(&["it"], false, true)));
+        assert!(!has_threads(&package(&["loom"], true, false)));
+    }
 
     fn package(name: &str, dependencies: &[(&str, Kind)]) -> Package {
         let dependency =

@@ -35,6 +35,8 @@ pub(crate) struct Package {
     pub(crate) unsafe_files: Vec<String>,
     /// `[package.metadata.boltstack] no-std`.
     pub(crate) no_std: bool,
+    /// `[package.metadata.boltstack] tsan`: its tests run under ThreadSanitizer though it has no loom models.
+    pub(crate) tsan: bool,
 }
 
 /// One declared dependency of a member.
@@ -120,6 +122,7 @@ fn package(value: &Value) -> Result<Package, String> {
         dependencies: array(&value["dependencies"]).iter().map(dependency).collect::<Result<_, _>>()?,
         unsafe_files: array(&own["unsafe-files"]).iter().map(text).collect::<Result<_, _>>()?,
         no_std: own["no-std"].as_bool().unwrap_or(false),
+        tsan: own["tsan"].as_bool().unwrap_or(false),
     })
 }
 
@@ -151,14 +154,14 @@ mod tests {
         let json = r#"{"packages": [{
             "name": "bolt-x", "version": "0.1.0", "manifest_path": "/x/crates/bolt-x/Cargo.toml", "publish": null,
             "features": {"default": ["std"], "std": []},
-            "metadata": {"boltstack": {"unsafe-files": ["src/raw.rs"], "no-std": true}},
+            "metadata": {"boltstack": {"unsafe-files": ["src/raw.rs"], "no-std": true, "tsan": true}},
             "targets": [{"name": "bolt_x", "kind": ["lib"]}, {"name": "it", "kind": ["test"]}],
             "dependencies": [
                 {"name": "loom", "kind": null, "optional": false, "target": "cfg(bolt_loom)"},
                 {"name": "proptest", "kind": "dev", "optional": false, "target": null}]}]}"#;
         let packages = parse(json).expect("well formed");
         let package = find(&packages, "bolt-x").expect("present");
-        assert!(package.published && package.library && package.no_std);
+        assert!(package.published && package.library && package.no_std && package.tsan);
         assert_eq!(package.unsafe_files, ["src/raw.rs"]);
         assert_eq!(package.features, ["default", "std"]);
         assert_eq!(package.tests, ["it"]);
