@@ -673,7 +673,7 @@ fn between_queries(target: &Target) -> Outcome {
             let writes = conn.stats().writes;
             match single(&mut conn, "RETURN 7 AS n", ()) {
                 Ok(_) => {
-                    ensure(conn.stats().writes == writes + 1, || "LOGON and RUN in two writes".to_owned())?
+                    ensure(conn.stats().writes == writes + 1, || "LOGON and RUN in two writes".to_owned())?;
                 }
                 Err(error) if !target.kind.is_neo4j() => lacks("LOGOFF and LOGON", version, &error),
                 Err(error) => return Err(format!("LOGOFF, LOGON, RUN on {version}: {error}")),
