@@ -239,3 +239,74 @@ fn a_value_that_is_refused_is_dropped() {
     assert!(pool.frame(|frame| frame.alloc(maker.make()).is_err()));
     assert_eq!(maker.dropped().len(), 1);
 }
+
+/// The log names where an allocation begins; where it ends is read off its neighbour. So neighbours of no length, and regions that
+/// hold no entry, are where one could take another's values.
+#[test]
+fn empty_neighbours_and_skipped_regions_take_nobodys_values() {
+    const LONG: u32 = 1000;
+    let maker = Maker::new();
+    let mut pool = BoltPool::<Noisy, 4>::new();
+    let numbers = |values: &[Noisy]| values.iter().map(|noisy| noisy.number).collect::<Vec<_>>();
+    let kept = pool.alloc_with(3, |_| maker.make()).expect("memory");
+    let empty_in_scratch = pool.alloc_with(0, |_| maker.make()).expect("memory");
+
+    // It grows past the rest of the scratch and at least one whole chunk, which is left without an entry.
+    let mut builder = pool.builder().expect("memory");
+    while builder.len() < LONG as usize {
+        builder.push(maker.make()).expect("memory");
+    }
+    let long = builder.finish();
+    let empty_on_top = pool.alloc_with(0, |_| maker.make()).expect("memory");
+    let last = pool.alloc_value(maker.make()).expect("memory");
+    assert!(pool.stats().overflows >= 2, "{:?}", pool.stats());
+    assert_eq!(numbers(pool.resolve(kept).expect("live")), [0, 1, 2]);
+    assert_eq!(numbers(pool.resolve(long).expect("live")), (3..3 + LONG).collect::<Vec<_>>());
+    assert_eq!(numbers(pool.resolve(last).expect("live")), [3 + LONG]);
+    for empty in [empty_in_scratch, empty_on_top] {
+        assert!(pool.resolve(empty).expect("live").is_empty());
+    }
+    assert_eq!(pool.release_values(2).expect_err("ends inside the long one").available, 1);
+    pool.release_values(1).expect("the last");
+    assert_eq!(maker.dropped(), [3 + LONG]);
+    pool.release_values(LONG as usize).expect("the empty one and the long one");
+    assert_eq!(maker.dropped(), (3..3 + LONG).collect::<Vec<_>>());
+    assert_eq!((pool.stats().allocations, pool.stats().values_in_use), (2, 3));
+
+    // The one free slot of the scratch is the next to be used again.
+    let overflows = pool.stats().overflows;
+    let in_scratch = pool.alloc_value(maker.make()).expect("memory");
+    assert_eq!(pool.stats().overflows, overflows);
+    pool.release(1).expect("just made");
+    assert_eq!(maker.dropped(), [4 + LONG]);
+    assert!(pool.resolve(in_scratch).is_err());
+
+    pool.reset_all();
+    assert_eq!(maker.dropped(), [0, 1, 2]);
+}
+
+/// A forgotten builder's values are never dropped, as `forget` says; those of its neighbours are, once.
+#[test]
+fn a_forgotten_builder_takes_nobody_with_it() {
+    struct Counted<'a>(u32, &'a Cell<u32>);
+    impl Drop for Counted<'_> {
+        fn drop(&mut self) {
+            self.1.set(self.1.get() + self.0);
+        }
+    }
+    let dropped = Cell::new(0);
+    let mut pool = BoltPool::<Counted<'_>, 4>::new();
+    let kept = pool.alloc_with(3, |_| Counted(1, &dropped)).expect("memory");
+    let mut builder = pool.builder().expect("memory");
+    for _ in 0..100 {
+        builder.push(Counted(1_000_000, &dropped)).expect("memory");
+    }
+    std::mem::forget(builder);
+    let above = pool.alloc_with(2, |_| Counted(100, &dropped)).expect("memory");
+    assert_eq!(pool.resolve(above).expect("live").len(), 2);
+    pool.release(1).expect("above");
+    assert_eq!(dropped.get(), 200);
+    assert!(pool.resolve(kept).expect("live").iter().all(|value| value.0 == 1));
+    drop(pool);
+    assert_eq!(dropped.get(), 203);
+}
