@@ -15,6 +15,9 @@ pub mod bolt_buf {}
 #[doc = include_str!("bolt-server.md")]
 pub mod bolt_server {}
 
+#[doc = include_str!("bolt-triple.md")]
+pub mod bolt_triple {}
+
 #[doc = include_str!("glossary.md")]
 pub mod glossary {}
 

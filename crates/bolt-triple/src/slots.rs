@@ -1,0 +1,295 @@
+//! Owns: the memory of the pools and the tokens that lend it: `LocalSlots` for one thread, `SharedSlots` for several. Never allocates,
+//! never clears, never copies a batch. Limits: what is lent is lent by index, once; policy and errors are the pools'.
+//!
+//! unsafe: allowed here
+
+use core::cell::Cell;
+use core::mem::ManuallyDrop;
+use core::ops::{Deref, DerefMut};
+use core::ptr::NonNull;
+
+use bolt_sync::atomic::{AtomicU32, Ordering};
+use bolt_sync::cell::UnsafeCell;
+use bolt_sync::{Link, SlotList};
+
+use crate::batch::SoaBatch;
+use crate::ticket::Tickets;
+
+/// `N` batches for one thread, free ones on a stack.
+///
+/// # Invariants
+///
+/// 1. `free[..free_len]` are distinct indices below `N`, and `free_len <= N`.
+/// 2. An index that is not among them belongs to exactly one `LocalSlot`, or is parked (its ticket is not 0), or its `LocalSlot` was
+///    forgotten.
+/// 3. Only the `LocalSlot` an index belongs to reaches its batch.
+#[derive(Debug)]
+pub(crate) struct LocalSlots<const N: usize> {
+    batches: [UnsafeCell<SoaBatch>; N],
+    free: [Cell<u32>; N],
+    free_len: Cell<usize>,
+    /// The fewest there were free.
+    free_low: Cell<usize>,
+    /// For each index, the ticket it is parked under, or 0.
+    parked: [Cell<u64>; N],
+    tickets: Tickets,
+}
+
+impl<const N: usize> LocalSlots<N> {
+    pub(crate) fn new() -> Self {
+        Self {
+            batches: core::array::from_fn(|_| UnsafeCell::new(SoaBatch::new())),
+            // The top of the stack is slot 0, so that a pool that is little used touches little memory.
+            free: core::array::from_fn(|at| Cell::new((N - 1 - at) as u32)),
+            free_len: Cell::new(N),
+            free_low: Cell::new(N),
+            parked: [const { Cell::new(0) }; N],
+            tickets: Tickets::new(),
+        }
+    }
+
+    /// The batch that came back last, or nothing when all are out. The second is true if it was never out before.
+    #[inline(always)]
+    pub(crate) fn take(&self) -> Option<(LocalSlot<'_, N>, bool)> {
+        let at = self.free_len.get().checked_sub(1)?;
+        // SAFETY: by 1, `at < free_len <= N`.
+        let index = unsafe { self.free.get_unchecked(at) }.get();
+        self.free_len.set(at);
+        let cold = at < self.free_low.get();
+        if cold {
+            self.free_low.set(at);
+        }
+        Some((self.lend(index), cold))
+    }
+
+    /// Only for an index that has just stopped being free or parked, so that by 2 it belongs to nobody.
+    #[inline(always)]
+    fn lend(&self, index: u32) -> LocalSlot<'_, N> {
+        // SAFETY: by 1 and `redeem`, which is bounded by `parked`, indices are below `N`.
+        let cell = unsafe { self.batches.get_unchecked(index as usize) };
+        // SAFETY: a cell's pointer is not null.
+        let batch = cell.with_mut(|batch| unsafe { NonNull::new_unchecked(batch) });
+        LocalSlot { slots: self, batch, index }
+    }
+
+    /// Only for an index that belonged to the `LocalSlot` or ticket that ends with this call.
+    #[inline(always)]
+    fn give(&self, index: u32) {
+        let at = self.free_len.get();
+        debug_assert!(at < N);
+        // SAFETY: by 2 and 1 at least this index is not on the stack, so `free_len < N`.
+        unsafe { self.free.get_unchecked(at) }.set(index);
+        self.free_len.set(at + 1);
+    }
+
+    /// The batch parked at `index` under `ticket`, if it still is.
+    #[inline]
+    pub(crate) fn redeem(&self, index: u32, ticket: u64) -> Option<LocalSlot<'_, N>> {
+        let parked = self.parked.get(index as usize)?;
+        if parked.get() != ticket || ticket == 0 {
+            return None;
+        }
+        parked.set(0);
+        Some(self.lend(index))
+    }
+
+    /// Frees every parked batch; their tickets are void. Returns how many.
+    pub(crate) fn revoke_parked(&self) -> usize {
+        let mut revoked = 0;
+        for (index, parked) in self.parked.iter().enumerate() {
+            if parked.replace(0) != 0 {
+                self.give(index as u32);
+                revoked += 1;
+            }
+        }
+        revoked
+    }
+
+    /// Makes every batch free, also those whose `LocalSlot` was forgotten: none can be alive while this borrows exclusively.
+    pub(crate) fn reset(&mut self) {
+        self.parked.iter().for_each(|parked| parked.set(0));
+        for (at, free) in self.free.iter().enumerate() {
+            free.set((N - 1 - at) as u32);
+        }
+        self.free_len.set(N);
+        self.free_low.set(N);
+    }
+
+    #[inline]
+    pub(crate) fn in_use(&self) -> usize {
+        N - self.free_len.get()
+    }
+
+    pub(crate) fn high_water(&self) -> usize {
+        N - self.free_low.get()
+    }
+
+    /// The high-water mark begins anew at what is out.
+    pub(crate) fn forget_high_water(&self) {
+        self.free_low.set(self.free_len.get());
+    }
+
+    pub(crate) fn parked(&self) -> usize {
+        self.parked.iter().filter(|parked| parked.get() != 0).count()
+    }
+}
+
+/// One batch, lent: it goes back when this is dropped. Not `Send`: its pool is one thread's.
+///
+/// # Invariants
+///
+/// 4. `index` belongs to this value (2), and `batch` points at that slot.
+#[derive(Debug)]
+pub(crate) struct LocalSlot<'p, const N: usize> {
+    slots: &'p LocalSlots<N>,
+    batch: NonNull<SoaBatch>,
+    index: u32,
+}
+
+impl<const N: usize> LocalSlot<'_, N> {
+    #[inline]
+    pub(crate) fn index(&self) -> u32 {
+        self.index
+    }
+
+    /// Leaves the batch out under a new ticket, which is its only way back; nothing when tickets are used up (the batch is free then).
+    #[inline]
+    pub(crate) fn park(self) -> Option<(u32, u64)> {
+        let ticket = self.slots.tickets.next()?;
+        let this = ManuallyDrop::new(self);
+        if let Some(parked) = this.slots.parked.get(this.index as usize) {
+            parked.set(ticket);
+        }
+        Some((this.index, ticket))
+    }
+}
+
+impl<const N: usize> Deref for LocalSlot<'_, N> {
+    type Target = SoaBatch;
+    #[inline(always)]
+    fn deref(&self) -> &SoaBatch {
+        // SAFETY: by 4 and 3 it is valid and only reached through `self`, which is borrowed as long as the result.
+        unsafe { self.batch.as_ref() }
+    }
+}
+
+impl<const N: usize> DerefMut for LocalSlot<'_, N> {
+    #[inline(always)]
+    fn deref_mut(&mut self) -> &mut SoaBatch {
+        // SAFETY: by 4 and 3 it is valid and only reached through `self`, which is borrowed exclusively as long as the result.
+        unsafe { self.batch.as_mut() }
+    }
+}
+
+impl<const N: usize> Drop for LocalSlot<'_, N> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        self.slots.give(self.index);
+    }
+}
+
+/// `N` batches for several threads, free ones in a lock-free list.
+///
+/// # Invariants
+///
+/// 5. An index belongs to exactly one `SharedSlot` between the `pop` that gave it and the `push` that ends it (`SlotList`, promise 1), and
+///    only that one reaches its batch; what it did happens before what the next one does (promise 2).
+#[derive(Debug)]
+pub(crate) struct SharedSlots<const N: usize> {
+    free: SlotList<[Link; N]>,
+    batches: [UnsafeCell<SoaBatch>; N],
+    /// For figures only, so every access is relaxed: which slots are out (each word written by its slot's owner alone), and how many
+    /// were ever out at once. The list gives a fresh slot only when all lower ones are out.
+    out: [AtomicU32; N],
+    high_water: AtomicU32,
+}
+
+// SAFETY: by 5 no batch is reached by two threads at once, and a batch is plain words.
+unsafe impl<const N: usize> Sync for SharedSlots<N> {}
+
+impl<const N: usize> SharedSlots<N> {
+    pub(crate) fn new() -> Self {
+        Self {
+            free: SlotList::array(),
+            batches: core::array::from_fn(|_| UnsafeCell::new(SoaBatch::new())),
+            out: core::array::from_fn(|_| AtomicU32::new(0)),
+            high_water: AtomicU32::new(0),
+        }
+    }
+
+    /// A free batch, the one returned last first.
+    #[inline]
+    pub(crate) fn take(&self) -> Option<SharedSlot<'_, N>> {
+        let index = self.free.pop()?;
+        // SAFETY: a list over `N` links gives indices below `N` (`SlotList`, promise 3).
+        let cell = unsafe { self.batches.get_unchecked(index as usize) };
+        // SAFETY: a cell's pointer is not null. Under loom this access is the witness of 5.
+        let batch = cell.with_mut(|batch| unsafe { NonNull::new_unchecked(batch) });
+        self.mark(index, 1);
+        if index >= self.high_water.load(Ordering::Relaxed) {
+            self.high_water.fetch_max(index + 1, Ordering::Relaxed);
+        }
+        Some(SharedSlot { slots: self, batch, index })
+    }
+
+    #[inline(always)]
+    fn mark(&self, index: u32, out: u32) {
+        if let Some(word) = self.out.get(index as usize) {
+            word.store(out, Ordering::Relaxed);
+        }
+    }
+
+    /// Exact when nobody takes or returns meanwhile.
+    pub(crate) fn in_use(&self) -> usize {
+        self.out.iter().filter(|out| out.load(Ordering::Relaxed) != 0).count()
+    }
+
+    pub(crate) fn high_water(&self) -> usize {
+        self.high_water.load(Ordering::Relaxed) as usize
+    }
+}
+
+/// One batch of a shared pool, lent: it goes back when this is dropped, on whichever thread.
+///
+/// # Invariants
+///
+/// 6. `index` belongs to this value (5), and `batch` points at that slot.
+#[derive(Debug)]
+pub(crate) struct SharedSlot<'p, const N: usize> {
+    slots: &'p SharedSlots<N>,
+    batch: NonNull<SoaBatch>,
+    index: u32,
+}
+
+// SAFETY: by 6 and 5 it is the one way to its batch, like a `&mut SoaBatch`, and the list it returns to is shared by design.
+unsafe impl<const N: usize> Send for SharedSlot<'_, N> {}
+// SAFETY: a shared reference to it gives shared references to plain words only.
+unsafe impl<const N: usize> Sync for SharedSlot<'_, N> {}
+
+impl<const N: usize> Deref for SharedSlot<'_, N> {
+    type Target = SoaBatch;
+    #[inline(always)]
+    fn deref(&self) -> &SoaBatch {
+        // SAFETY: by 6 and 5 it is valid and only reached through `self`, which is borrowed as long as the result.
+        unsafe { self.batch.as_ref() }
+    }
+}
+
+impl<const N: usize> DerefMut for SharedSlot<'_, N> {
+    #[inline(always)]
+    fn deref_mut(&mut self) -> &mut SoaBatch {
+        // SAFETY: by 6 and 5 it is valid and only reached through `self`, which is borrowed exclusively as long as the result.
+        unsafe { self.batch.as_mut() }
+    }
+}
+
+impl<const N: usize> Drop for SharedSlot<'_, N> {
+    #[inline]
+    fn drop(&mut self) {
+        #[cfg(bolt_loom)]
+        self.slots.batches[self.index as usize].with_mut(|_| ());
+        self.slots.mark(self.index, 0);
+        let returned = self.slots.free.push(self.index);
+        debug_assert!(returned.is_ok(), "a slot that is owned is accepted");
+    }
+}
