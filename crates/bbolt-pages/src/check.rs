@@ -169,6 +169,28 @@ pub fn check(file: &RawFile<'_>, options: &CheckOptions) -> Result<Report> {
     Ok(walk.report())
 }
 
+/// Which pages the tree of `meta` and its freelist occupy.
+///
+/// # Errors
+/// The first damage that hides some part of the tree, and the operating system's errors.
+pub(crate) fn pages_in_use(file: RawFile<'_>, meta: Meta) -> Result<PageSet> {
+    let mut walk = Walk::new(file, meta, 0, 1);
+    walk.lost_only = true;
+    walk.start(meta.root, Place { page: 0, offset: 32 });
+    walk.run()?;
+    if meta.freelist != NO_FREELIST
+        && let Ok(pages) = file.first_page(meta.freelist, meta.high_water)
+    {
+        (meta.freelist..=meta.freelist + u64::from(pages.overflow())).for_each(|id| {
+            walk.used.insert(id);
+        });
+    }
+    match walk.findings.first() {
+        Some(finding) if !walk.complete => Err(finding.damage.into()),
+        _ => Ok(walk.used),
+    }
+}
+
 /// A set of page ids below a bound.
 #[derive(Debug, Clone)]
 pub(crate) struct PageSet {
@@ -252,6 +274,8 @@ struct Walk<'a> {
     omitted: u64,
     counts: Counts,
     complete: bool,
+    /// Only what hides a part of the tree is of interest.
+    lost_only: bool,
 }
 
 impl<'a> Walk<'a> {
@@ -271,6 +295,7 @@ impl<'a> Walk<'a> {
             omitted: 0,
             counts: Counts::default(),
             complete: true,
+            lost_only: false,
         }
     }
 
@@ -291,6 +316,9 @@ impl<'a> Walk<'a> {
     }
 
     fn find(&mut self, severity: Severity, damage: Damage, bucket: usize) {
+        if self.lost_only && self.complete {
+            return;
+        }
         if self.findings.len() >= self.findings_max {
             self.omitted += 1;
             return;

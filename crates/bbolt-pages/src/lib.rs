@@ -12,12 +12,18 @@ mod dump;
 mod error;
 pub mod page;
 mod raw_file;
+mod repair;
+mod survey;
+mod svg;
 mod walk;
 
 pub use check::{CheckOptions, Counts, Finding, Report, Severity, check};
 pub use dump::{DUMP_VALUE_BYTES, DumpValue, Hex, dump};
 pub use error::{Damage, Error, IoFailure, Refusal, Result, Rule, Usage};
-pub use raw_file::{Allocation, RawBytes, RawFile};
+pub use raw_file::{Allocation, RawBytes, RawFile, open_shared};
+pub use repair::{Repaired, backup, repair};
+pub use survey::{BucketStats, BucketTree, PageInfo, PageTable, PageUse};
+pub use svg::{SQUARES_MAX, map_svg};
 pub use walk::{Found, FoundBucket, PageSeen, Step, Tree, Walk};
 
 /// Most bytes of a key.

@@ -1,13 +1,15 @@
 //! A database file as bytes: page size, metas, and pages by number, without opening it as a database.
 //!
 //! Owns [`RawBytes`], where the bytes come from, and [`RawFile`], the reading of them that every tool stands on: it works on files that
-//! `Db::open` refuses, takes no lock, changes nothing and follows no reference by itself. Never trusts a number of the file: each
+//! `Db::open` refuses, takes no lock ([`open_shared`] does), changes nothing and follows no reference by itself. Never trusts a number of the file: each
 //! page is checked against the file's length and the high-water mark before it is touched. Limit: one allocation (a page
 //! with its overflow) is held at a time, so the memory taken is that of the largest value.
 
 use std::borrow::Cow;
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io;
+use std::path::Path;
+use std::time::{Duration, Instant};
 
 use crate::error::{Damage, Error, Refusal, Result, Rule};
 use crate::page::{FIRST_DATA_PAGE, META_PAGE_BYTES, MIN_PAGE_SIZE, Meta, MetaFault, Page, PageHeader};
@@ -20,6 +22,8 @@ const LEAST_SECOND_META: u64 = 1024;
 const SECOND_META_DOUBLINGS: u32 = 15;
 /// The page size taken where no meta is sound and no other is given.
 const USUAL_PAGE_SIZE: u32 = 4096;
+/// Between two attempts at a lock [bolt_unix.go, `flockRetryTimeout`].
+const LOCK_RETRY: Duration = Duration::from_millis(50);
 
 /// Bytes that can be read at any place: a file, or memory.
 ///
@@ -70,6 +74,34 @@ impl RawBytes for File {
         let mut bytes = vec![0; length];
         read_exact_at(self, &mut bytes, offset)?;
         Ok(Cow::Owned(bytes))
+    }
+}
+
+/// Opens a file for reading under the lock that bbolt's readers take: no writer of bbolt's kind can be at work meanwhile.
+///
+/// Waits for a writer to go away, `timeout` long, or for ever without one.
+///
+/// # Errors
+/// [`Refusal::NotFound`], [`Refusal::Timeout`], and the operating system's errors.
+pub fn open_shared(path: impl AsRef<Path>, timeout: Option<Duration>) -> Result<File> {
+    let file = File::open(path).map_err(|e| match e.kind() {
+        io::ErrorKind::NotFound => Refusal::NotFound.into(),
+        _ => Error::io("open", 0, e),
+    })?;
+    let start = Instant::now();
+    loop {
+        match file.try_lock_shared() {
+            Ok(()) => return Ok(file),
+            // Where there are no locks, nobody else takes one either.
+            Err(TryLockError::Error(e)) if e.kind() == io::ErrorKind::Unsupported => return Ok(file),
+            Err(TryLockError::Error(e)) => return Err(Error::io("lock", 0, e)),
+            Err(TryLockError::WouldBlock) => {}
+        }
+        let waited = start.elapsed();
+        if timeout.is_some_and(|timeout| waited >= timeout) {
+            return Err(Refusal::Timeout { waited }.into());
+        }
+        std::thread::sleep(LOCK_RETRY);
     }
 }
 

@@ -437,12 +437,13 @@ impl<'a> Walk<'a> {
 }
 
 /// Bytes up to the end of the last element, as bbolt counts them.
-fn used_leaf(leaf: &Leaf<'_>) -> u64 {
+pub(crate) fn used_leaf(leaf: &Leaf<'_>) -> u64 {
     let last = leaf.count().checked_sub(1).and_then(|last| leaf.places(last).ok());
     last.map_or((PAGE_HEADER_BYTES + ELEMENT_BYTES * leaf.count()) as u64, |(_, (_, _, end))| end as u64)
 }
 
-fn used_branch(branch: &Branch<'_>) -> u64 {
+/// As [`used_leaf`].
+pub(crate) fn used_branch(branch: &Branch<'_>) -> u64 {
     let last = branch.count().checked_sub(1).and_then(|last| branch.places(last).ok());
     last.map_or((PAGE_HEADER_BYTES + ELEMENT_BYTES * branch.count()) as u64, |(_, end)| end as u64)
 }

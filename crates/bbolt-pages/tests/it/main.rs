@@ -3,3 +3,4 @@
 mod check;
 mod codec;
 mod fixtures;
+mod repair;
