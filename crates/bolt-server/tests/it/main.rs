@@ -4,7 +4,11 @@ mod client;
 mod custom;
 mod hostile;
 mod limits;
+mod memory;
 mod states;
 mod streams;
 mod transcript;
 mod versions;
+
+#[global_allocator]
+static ALLOC: bolt_alloc::CountingAlloc = bolt_alloc::CountingAlloc::new();
