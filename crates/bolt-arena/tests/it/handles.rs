@@ -8,7 +8,8 @@ use bolt_arena::{
 fn handles_see_their_values_across_overflow_into_the_arena() {
     let mut pool = BoltPool::<u32, 16>::new();
     let mut handles = Vec::new();
-    for n in [0, 1, 5, 16, 3, 1000, 0, 2, 70_000] {
+    let large = if cfg!(miri) { 3_000 } else { 70_000 }; // each value is a step of the interpreter
+    for n in [0, 1, 5, 16, 3, 1000, 0, 2, large] {
         let base = handles.len() as u32 * 1_000_000;
         handles.push((pool.alloc_with(n, |i| base + i as u32).unwrap(), n, base));
     }
@@ -16,7 +17,7 @@ fn handles_see_their_values_across_overflow_into_the_arena() {
         assert_eq!((handle.len(), handle.is_empty()), (n, n == 0));
         assert!(pool.resolve(handle).unwrap().iter().copied().eq(base..base + n as u32));
     }
-    assert_eq!(pool.stats().values_in_use, 71_027);
+    assert_eq!(pool.stats().values_in_use, 1_027 + large);
 }
 
 #[test]
@@ -28,7 +29,7 @@ fn what_a_handle_sees_does_not_move_while_the_pool_grows() {
         [in_scratch, in_arena].map(|handle| pool.resolve(handle).unwrap().as_ptr() as usize)
     };
     let before = places(&pool);
-    for _ in 0..2000 {
+    for _ in 0..if cfg!(miri) { 200 } else { 2000 } {
         pool.alloc(50).unwrap();
     }
     assert_eq!(places(&pool), before);
