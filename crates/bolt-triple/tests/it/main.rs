@@ -7,4 +7,6 @@ use bolt_alloc::CountingAlloc;
 #[global_allocator]
 static ALLOC: CountingAlloc = CountingAlloc::new();
 
+mod kernels;
 mod pool;
+mod receipts;
