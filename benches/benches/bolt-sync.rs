@@ -1,14 +1,16 @@
-//! The list of free slots beside a `Mutex<Vec<u32>>`, which is what one writes without it: take a slot and give it back, alone and on
-//! two threads at once; numbers from an `IdSource`.
+//! The list of free slots and the magazines beside a `Mutex<Vec<u32>>`, which is what one writes without them: take a slot and give it
+//! back, alone and on two threads at once; take on one thread and give on another; numbers from an `IdSource`.
 //!
-//! Owns lists of 64 slots. Every contender is checked before it is timed: each slot comes out once, and all are back afterwards.
+//! Owns lists of 64 slots (256 across threads). Every contender is checked before it is timed: each slot comes out once, and all are back afterwards.
 //! Times on two threads are those of one round trip of one thread while the other does the same.
 
 use std::hint::black_box;
+use std::sync::mpsc;
 use std::sync::{Barrier, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use bolt_sync::magazine::{MagazineConfig, Magazines};
 use bolt_sync::{CachePadded, IdSource, Link, SlotList};
 use criterion::{Criterion, criterion_group, criterion_main};
 
@@ -28,6 +30,17 @@ impl Free for CachePadded<SlotList<[Link; SLOTS]>> {
     #[inline]
     fn give(&self, slot: u32) {
         self.push(slot).expect("taken before");
+    }
+}
+
+impl Free for Magazines<u32> {
+    #[inline]
+    fn take(&self) -> Option<u32> {
+        Magazines::take(self)
+    }
+    #[inline]
+    fn give(&self, slot: u32) {
+        Magazines::give(self, slot).expect("made for so many");
     }
 }
 
@@ -92,9 +105,67 @@ fn contender(c: &mut Criterion, name: &str, free: &impl Free) {
     all_there(free);
 }
 
+/// Takes on one thread, gives on the other, 32 slots a message; `count` slots in all.
+fn across_threads(free: &impl Free, count: u64) -> Duration {
+    const BATCH: usize = 32;
+    // Empty vectors travel back, so that the channel is all that is between the pools.
+    let (to, from) = mpsc::sync_channel::<Vec<u32>>(2);
+    let (back, empties) = mpsc::sync_channel::<Vec<u32>>(4);
+    for _ in 0..3 {
+        back.send(Vec::with_capacity(BATCH)).expect("there is room");
+    }
+    thread::scope(|scope| {
+        let giver = scope.spawn(move || {
+            for mut batch in from {
+                batch.drain(..).for_each(|slot| free.give(slot));
+                let _ = back.send(batch);
+            }
+        });
+        let begin = Instant::now();
+        let mut left = count as usize;
+        while left > 0 {
+            let mut batch = empties.recv().expect("the other end lives");
+            while batch.len() < BATCH.min(left) {
+                match free.take() {
+                    Some(slot) => batch.push(slot),
+                    // The giver has them; it needs the processor more than we do.
+                    None => thread::yield_now(),
+                }
+            }
+            left -= batch.len();
+            to.send(batch).expect("the other end lives");
+        }
+        drop(to);
+        giver.join().expect("the other thread");
+        begin.elapsed()
+    })
+}
+
+fn crossing(c: &mut Criterion, name: &str, free: &impl Free) {
+    across_threads(free, 10_000);
+    c.bench_function(&format!("bolt-sync/across/{name}/32-at-a-time"), |b| {
+        b.iter_custom(|count| across_threads(free, count));
+    });
+}
+
+/// Magazines that hold `slots` slots.
+fn magazines(slots: u32) -> Magazines<u32> {
+    let free = Magazines::new(MagazineConfig::new(slots as usize).never_refuses()).expect("small");
+    (0..slots).for_each(|slot| free.give(slot).expect("made for so many"));
+    free.flush_thread();
+    free
+}
+
 fn free_lists(c: &mut Criterion) {
+    contender(c, "Magazines", &magazines(SLOTS as u32));
     contender(c, "SlotList", &CachePadded::new(SlotList::<[Link; SLOTS]>::array()));
     contender(c, "Mutex-Vec", &Mutex::new((0..SLOTS as u32).collect::<Vec<_>>()));
+}
+
+fn across(c: &mut Criterion) {
+    const SLOTS: u32 = 256;
+    crossing(c, "Magazines", &magazines(SLOTS));
+    crossing(c, "Mutex-Vec", &Mutex::new((0..SLOTS).collect::<Vec<_>>()));
 }
 
 fn numbers(c: &mut Criterion) {
@@ -103,5 +174,5 @@ fn numbers(c: &mut Criterion) {
     c.bench_function("bolt-sync/id/IdSource", |b| b.iter(|| source.next()));
 }
 
-criterion_group!(benches, free_lists, numbers);
+criterion_group!(benches, free_lists, across, numbers);
 criterion_main!(benches);

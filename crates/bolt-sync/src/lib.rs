@@ -12,10 +12,18 @@
 extern crate alloc;
 
 mod id_source;
+#[cfg(any(feature = "std", bolt_loom))]
+mod magazine_config;
+mod slot_list;
+#[cfg(any(feature = "std", bolt_loom))]
+mod thread_index;
+
 // The files that may hold unsafe code, as the manifest lists them.
 #[allow(unsafe_code)]
+#[cfg(any(feature = "std", bolt_loom))]
+pub mod magazine;
+#[allow(unsafe_code)]
 pub mod ring;
-mod slot_list;
 
 pub use crossbeam_utils::CachePadded;
 pub use id_source::IdSource;

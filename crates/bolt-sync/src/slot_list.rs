@@ -135,6 +135,31 @@ impl<L: AsRef<[Link]>> SlotList<L> {
         Ok(Self { head: AtomicWord::new(0), links, capacity, index_bits: bits_for(capacity) })
     }
 
+    /// A list of as many slots as `links` has, none of them free: each begins in somebody's hands and comes in by
+    /// [`push`](Self::push). The links must be new.
+    ///
+    /// # Errors
+    /// As [`with_links`](Self::with_links).
+    ///
+    /// ```
+    /// use bolt_sync::{Link, SlotList};
+    /// let ready = SlotList::all_taken([const { Link::new() }; 2])?;
+    /// assert_eq!(ready.pop(), None);
+    /// ready.push(1)?;
+    /// assert_eq!(ready.pop(), Some(1));
+    /// # Ok::<(), bolt_sync::SlotListError>(())
+    /// ```
+    pub fn all_taken(links: L) -> Result<Self, SlotListError> {
+        let list = Self::with_links(links)?;
+        for link in list.links.as_ref() {
+            // Relaxed: nobody else knows the list yet.
+            link.0.store(TAKEN, Ordering::Relaxed);
+        }
+        // Relaxed: as above. The end mark, generation 0.
+        list.head.store(Word::from(list.capacity), Ordering::Relaxed);
+        Ok(list)
+    }
+
     /// How many slots there are, free or not.
     pub fn capacity(&self) -> usize {
         self.capacity as usize

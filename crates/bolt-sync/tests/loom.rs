@@ -1,4 +1,4 @@
-//! Loom models of `SlotList` and of the ring, and broken twins that must fail.
+//! Loom models of `SlotList`, of the ring and of the magazines, each with broken twins that must fail.
 //!
 //! Run: `RUSTFLAGS="--cfg bolt_loom" cargo test -p bolt-sync --release --test loom`. Two threads are explored without a bound;
 //! three threads and two rounds each under a bound of preemptions, which `LOOM_MAX_PREEMPTIONS` overrides.
@@ -8,6 +8,7 @@ use std::panic::catch_unwind;
 
 use bolt_sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use bolt_sync::cell::UnsafeCell;
+use bolt_sync::magazine::{Depot, MagazineConfig, ThreadIndices};
 use bolt_sync::ring::{self, Ring};
 use bolt_sync::sync::Arc;
 use bolt_sync::{Link, SlotList, thread};
@@ -203,6 +204,254 @@ fn broken_twin_without_generation_fails() {
 fn broken_twin_without_release_fails() {
     let verdict = catch_unwind(|| bounded(3, take_write_return::<Twin<1, true, false>, 1>.args(2, 1)));
     assert!(verdict.is_err(), "the model did not notice that push no longer releases");
+}
+
+/// What the models of magazines need; the twin implements it too. A lane is used by one thread at a time: that is what the models vary.
+trait Lanes: Send + Sync + 'static {
+    fn new(items_max: usize, lanes: usize) -> Self;
+    fn begin(&self, lane: u32);
+    fn take(&self, lane: u32) -> Option<u32>;
+    fn give(&self, lane: u32, item: u32) -> bool;
+    fn end(&self, lane: u32);
+    /// What a thread without a lane does.
+    fn take_without(&self) -> Option<u32>;
+}
+
+impl Lanes for Depot<u32> {
+    fn new(items_max: usize, lanes: usize) -> Self {
+        let config = MagazineConfig::new(items_max).magazine_items(1).threads_max(lanes);
+        Depot::new(config).expect("small")
+    }
+    fn begin(&self, lane: u32) {
+        // SAFETY: the model gives each lane to one thread at a time; loom reports where it does not.
+        assert!(unsafe { self.begin_lane(lane) });
+    }
+    fn take(&self, lane: u32) -> Option<u32> {
+        // SAFETY: as above.
+        unsafe { self.take_as(lane) }
+    }
+    fn give(&self, lane: u32, item: u32) -> bool {
+        // SAFETY: as above.
+        unsafe { self.give_as(lane, item) }.is_ok()
+    }
+    fn end(&self, lane: u32) {
+        // SAFETY: as above.
+        unsafe { self.end_lane(lane) }
+    }
+    fn take_without(&self) -> Option<u32> {
+        self.take_locked()
+    }
+}
+
+/// Magazines of one item each in front of a shelf with a place for each item, with one piece taken out: the flush at the end of a
+/// thread, or the Release and Acquire of the exchange.
+struct LanesTwin<const FLUSH: bool, const ORDERED: bool> {
+    lanes: Vec<UnsafeCell<Option<u32>>>,
+    /// Place `item` holds `item + 1` when it lies there, or 0.
+    shelf: [AtomicU32; 2],
+}
+
+// SAFETY: loom reports unordered accesses to a lane; that report is the test.
+unsafe impl<const FLUSH: bool, const ORDERED: bool> Sync for LanesTwin<FLUSH, ORDERED> {}
+
+impl<const FLUSH: bool, const ORDERED: bool> LanesTwin<FLUSH, ORDERED> {
+    fn swap(&self, lane: u32, new: Option<u32>) -> Option<u32> {
+        self.lanes[lane as usize].with_mut(|slot| {
+            // SAFETY: the pointer is valid for the call; exclusive access is what loom checks here.
+            let slot = unsafe { &mut *slot };
+            std::mem::replace(slot, new)
+        })
+    }
+    fn put(&self, item: u32) {
+        let order = if ORDERED { Ordering::Release } else { Ordering::Relaxed };
+        self.shelf[item as usize].swap(item + 1, order);
+    }
+    fn find(&self) -> Option<u32> {
+        let order = if ORDERED { Ordering::Acquire } else { Ordering::Relaxed };
+        self.shelf.iter().find_map(|place| place.swap(0, order).checked_sub(1))
+    }
+}
+
+impl<const FLUSH: bool, const ORDERED: bool> Lanes for LanesTwin<FLUSH, ORDERED> {
+    fn new(_: usize, lanes: usize) -> Self {
+        Self { lanes: (0..lanes).map(|_| UnsafeCell::new(None)).collect(), shelf: Default::default() }
+    }
+    fn begin(&self, _: u32) {}
+    fn take(&self, lane: u32) -> Option<u32> {
+        self.swap(lane, None).or_else(|| self.find())
+    }
+    fn give(&self, lane: u32, item: u32) -> bool {
+        // Full: the older item goes to the shelf.
+        if let Some(older) = self.swap(lane, Some(item)) {
+            self.put(older);
+        }
+        true
+    }
+    fn end(&self, lane: u32) {
+        if FLUSH && let Some(item) = self.swap(lane, None) {
+            self.put(item);
+        }
+    }
+    fn take_without(&self) -> Option<u32> {
+        self.find()
+    }
+}
+
+/// One thread gives what it wrote, another takes and writes it: the exchange of magazines orders the two.
+fn one_gives_another_takes<L: Lanes>() {
+    let shared = Arc::new((L::new(4, 2), Slots::<2>::new()));
+    let giver = {
+        let shared = shared.clone();
+        thread::spawn(move || {
+            shared.0.begin(0);
+            for item in 0..2 {
+                shared.1.write(item);
+                assert!(shared.0.give(0, item), "there is room for four");
+            }
+            shared.0.end(0);
+        })
+    };
+    shared.0.begin(1);
+    let mut found = Vec::new();
+    for _ in 0..2 {
+        if let Some(item) = shared.0.take(1) {
+            shared.1.write(item);
+            found.push(item);
+        }
+    }
+    for &item in &found {
+        shared.1.write(item);
+    }
+    giver.join().unwrap();
+    while let Some(item) = shared.0.take(1).or_else(|| shared.0.take_without()) {
+        shared.1.write(item);
+        found.push(item);
+    }
+    found.sort_unstable();
+    assert_eq!(found, [0, 1], "an item was lost, or came out twice");
+}
+
+/// `threads` threads take or make, write and give, each in its lane; nothing is lost but what was refused.
+fn each_in_its_lane<L: Lanes>(threads: usize, items: usize) {
+    let items = items as u32;
+    let shared = Arc::new((L::new(2, threads), Slots::<8>::new()));
+    let body = move |shared: &(L, Slots<8>), lane: u32| {
+        shared.0.begin(lane);
+        let mut refused = 0;
+        for item in lane * items..(lane + 1) * items {
+            shared.1.write(item);
+            refused += u32::from(!shared.0.give(lane, item));
+        }
+        if let Some(item) = shared.0.take(lane) {
+            shared.1.write(item);
+            refused += u32::from(!shared.0.give(lane, item));
+        }
+        shared.0.end(lane);
+        refused
+    };
+    let others: Vec<_> = (1..threads as u32)
+        .map(|lane| {
+            let shared = shared.clone();
+            thread::spawn(move || body(&shared, lane))
+        })
+        .collect();
+    let refused = body(&shared, 0) + others.into_iter().map(|other| other.join().unwrap()).sum::<u32>();
+    let mut found: Vec<_> = std::iter::from_fn(|| shared.0.take_without()).collect();
+    found.iter().for_each(|&item| shared.1.write(item));
+    found.sort_unstable();
+    let all = found.len();
+    found.dedup();
+    assert_eq!(all, found.len(), "an item came out twice");
+    assert_eq!(all as u32 + refused, threads as u32 * items, "an item was lost");
+    assert!(all <= 2, "the cap was passed");
+}
+
+/// A thread ends while another begins: the second may get the first one's number, and then finds its lane flushed.
+fn a_number_changes_hands<L: Lanes, const FLUSH_FIRST: bool>() {
+    let shared = Arc::new((L::new(4, 2), Slots::<2>::new(), ThreadIndices::new()));
+    let body = |shared: &(L, Slots<2>, ThreadIndices), item: u32| {
+        let lane = shared.2.acquire().expect("there are plenty");
+        shared.0.begin(lane);
+        shared.1.write(item);
+        assert!(shared.0.give(lane, item), "there is room for four");
+        if FLUSH_FIRST {
+            shared.0.end(lane);
+            shared.2.release(lane);
+        } else {
+            shared.2.release(lane);
+            shared.0.end(lane);
+        }
+    };
+    let other = {
+        let shared = shared.clone();
+        thread::spawn(move || body(&shared, 0))
+    };
+    body(&shared, 1);
+    other.join().unwrap();
+    let mut found: Vec<_> = std::iter::from_fn(|| shared.0.take_without()).collect();
+    found.sort_unstable();
+    assert_eq!(found, [0, 1], "an item was lost with its thread");
+}
+
+/// Two threads that believe the same lane is theirs: what the contract forbids, and what loom must see.
+fn one_lane_for_two<L: Lanes>() {
+    let shared = Arc::new(L::new(4, 2));
+    shared.begin(0);
+    let other = {
+        let shared = shared.clone();
+        thread::spawn(move || shared.give(0, 0))
+    };
+    shared.give(0, 1);
+    other.join().unwrap();
+}
+
+#[test]
+fn magazines_one_gives_another_takes() {
+    bounded(3, one_gives_another_takes::<Depot<u32>>);
+}
+
+#[test]
+fn magazines_two_threads() {
+    bounded(2, each_in_its_lane::<Depot<u32>>.args(2, 2));
+}
+
+#[test]
+fn magazines_three_threads() {
+    bounded(1, each_in_its_lane::<Depot<u32>>.args(3, 1));
+}
+
+#[test]
+fn magazines_a_number_changes_hands() {
+    bounded(3, a_number_changes_hands::<Depot<u32>, true>);
+}
+
+#[test]
+fn magazines_twin_with_nothing_removed_passes() {
+    bounded(3, one_gives_another_takes::<LanesTwin<true, true>>);
+}
+
+#[test]
+fn magazines_broken_twin_whose_exchange_orders_nothing_fails() {
+    let verdict = catch_unwind(|| bounded(3, one_gives_another_takes::<LanesTwin<true, false>>));
+    assert!(verdict.is_err(), "the model did not notice that the exchange orders nothing");
+}
+
+#[test]
+fn magazines_broken_twin_that_does_not_flush_fails() {
+    let verdict = catch_unwind(|| bounded(3, one_gives_another_takes::<LanesTwin<false, true>>));
+    assert!(verdict.is_err(), "the model did not notice that a thread took its items along");
+}
+
+#[test]
+fn magazines_number_given_back_before_the_flush_fails() {
+    let verdict = catch_unwind(|| bounded(3, a_number_changes_hands::<Depot<u32>, false>));
+    assert!(verdict.is_err(), "the model did not notice that two threads had one lane");
+}
+
+#[test]
+fn magazines_one_lane_for_two_fails() {
+    let verdict = catch_unwind(|| bounded(3, one_lane_for_two::<Depot<u32>>));
+    assert!(verdict.is_err(), "the model did not notice that two threads had one lane");
 }
 
 /// Binds the two arguments of a model body.
