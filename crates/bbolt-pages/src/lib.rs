@@ -5,26 +5,54 @@
 //! Owns the crate's face: which names are public and the limits of keys and values. Holds no code of its own.
 //! Limit: files only; nothing here opens a socket, and no state is global.
 
-#![forbid(unsafe_code)]
-
+mod batch;
+mod bucket;
 mod check;
+mod cursor;
+mod db;
 mod dump;
 mod error;
+mod free;
+mod image;
+pub mod io;
+mod iter;
+mod map;
+#[cfg(any(test, feature = "model"))]
+pub mod model;
+mod open;
+mod options;
 pub mod page;
 mod raw_file;
+#[doc(hidden)]
+pub mod readers;
 mod repair;
+mod source;
+mod stats;
 mod survey;
 mod svg;
+mod tx;
 mod walk;
+mod work;
+mod write;
 
+pub use bucket::{Bucket, Entry, Value};
 pub use check::{CheckOptions, Counts, Finding, Report, Severity, check};
+pub use cursor::Cursor;
+pub use db::Db;
 pub use dump::{DUMP_VALUE_BYTES, DumpValue, Hex, dump};
 pub use error::{Damage, Error, IoFailure, Refusal, Result, Rule, Usage};
+pub use iter::Iter;
+pub use map::Hint;
+pub use options::{FreelistType, MapMode, Options};
 pub use raw_file::{Allocation, RawBytes, RawFile, open_shared};
 pub use repair::{Repaired, backup, repair};
+pub use stats::{MemoryStats, Stats, TxStats};
 pub use survey::{BucketStats, BucketTree, PageInfo, PageTable, PageUse};
 pub use svg::{SQUARES_MAX, map_svg};
+pub use tx::ReadTx;
 pub use walk::{Found, FoundBucket, PageSeen, Step, Tree, Walk};
+pub use work::BucketId;
+pub use write::{BucketMut, CursorMut, CursorState, WriteTx};
 
 /// Most bytes of a key.
 pub const MAX_KEY_BYTES: usize = 32_768;

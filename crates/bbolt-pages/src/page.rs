@@ -14,6 +14,8 @@
 //!                                                                                             64 txid     72 checksum
 //! ```
 
+use std::cmp::Ordering;
+
 use crate::error::{Damage, Rule};
 
 /// Bytes of a page's header; its elements or ids follow.
@@ -504,13 +506,22 @@ impl<'a> Leaf<'a> {
     /// As [`Leaf::element`], for the elements that were looked at.
     #[inline]
     pub fn search(&self, key: &[u8]) -> Result<(usize, bool), Damage> {
+        self.search_by(|other| other.cmp(key))
+    }
+
+    /// As [`Leaf::search`], for whatever `compare` says about a key: below the place that is sought, there, or above.
+    ///
+    /// # Errors
+    /// As [`Leaf::search`].
+    #[inline]
+    pub fn search_by(&self, mut compare: impl FnMut(&[u8]) -> Ordering) -> Result<(usize, bool), Damage> {
         let (mut low, mut high) = (0, self.count());
         while low < high {
             let middle = (low + high) / 2;
-            match self.key(middle)?.cmp(key) {
-                core::cmp::Ordering::Less => low = middle + 1,
-                core::cmp::Ordering::Equal => return Ok((middle, true)),
-                core::cmp::Ordering::Greater => high = middle,
+            match compare(self.key(middle)?) {
+                Ordering::Less => low = middle + 1,
+                Ordering::Equal => return Ok((middle, true)),
+                Ordering::Greater => high = middle,
             }
         }
         Ok((low, false))
@@ -601,16 +612,25 @@ impl<'a> Branch<'a> {
     /// As [`Branch::key`]; [`Rule::EmptyPage`] if there are no elements.
     #[inline]
     pub fn search(&self, key: &[u8]) -> Result<usize, Damage> {
+        self.search_by(|other| other.cmp(key))
+    }
+
+    /// As [`Branch::search`], for whatever `compare` says about a separator: below the place that is sought, there, or above.
+    ///
+    /// # Errors
+    /// As [`Branch::search`].
+    #[inline]
+    pub fn search_by(&self, mut compare: impl FnMut(&[u8]) -> Ordering) -> Result<usize, Damage> {
         if self.count == 0 {
             return Err(fault(self.page, 10, Rule::EmptyPage, 0, 1));
         }
         let (mut low, mut high) = (0, self.count());
         while low < high {
             let middle = (low + high) / 2;
-            match self.key(middle)?.cmp(key) {
-                core::cmp::Ordering::Less => low = middle + 1,
-                core::cmp::Ordering::Equal => return Ok(middle),
-                core::cmp::Ordering::Greater => high = middle,
+            match compare(self.key(middle)?) {
+                Ordering::Less => low = middle + 1,
+                Ordering::Equal => return Ok(middle),
+                Ordering::Greater => high = middle,
             }
         }
         Ok(low.saturating_sub(1))

@@ -1,6 +1,10 @@
 //! One binary for all integration tests. Owns the list of modules; each says what it proves.
 
+mod basics;
 mod check;
 mod codec;
 mod fixtures;
+#[cfg(feature = "model")]
+mod model;
 mod repair;
+mod scratch;

@@ -1,0 +1,493 @@
+//! Free pages, and pages that wait until no reader can see them.
+//!
+//! Owns [`PageSet`], a set of page ids as bits with a summary of the runs in each 4,096 pages, and [`FreePages`]: what may be allocated (lowest
+//! address first), what is pending, and when each page was born where a reader makes that matter. A page is visible to readers r
+//! with birth ≤ r < death; it becomes free as soon as no such reader is open, the pages of old freelists and those taken at
+//! the high-water mark included. Never does I/O. Limits: one bit a page below the highest free one, twice; a search for a run of several
+//! pages looks at one summary for each 4,096 pages.
+
+use std::collections::BTreeMap;
+
+use rustc_hash::FxHashMap;
+
+use crate::error::{Damage, Rule};
+
+/// Pages a segment stands for.
+const SEGMENT_PAGES: u64 = 4096;
+const WORDS: usize = (SEGMENT_PAGES / 64) as usize;
+
+/// A set of page ids: bits in segments of 4,096, a segment allocated only where there is a member.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct PageSet {
+    segments: Vec<Option<Box<Segment>>>,
+    count: u64,
+    /// No segment below this one has a member.
+    lowest: usize,
+}
+
+#[derive(Debug, Clone)]
+struct Segment {
+    words: [u64; WORDS],
+    count: u32,
+    /// The runs at the segment's beginning, longest inside, at its end; `None` after a change.
+    runs: Option<Runs>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Runs {
+    first: u32,
+    longest: u32,
+    last: u32,
+}
+
+impl Segment {
+    fn runs(&mut self) -> Runs {
+        if let Some(runs) = self.runs {
+            return runs;
+        }
+        let (mut longest, mut run) = (0, 0);
+        let mut first = None;
+        for &word in &self.words {
+            if word == u64::MAX {
+                run += 64;
+                continue;
+            }
+            let (mut rest, mut left) = (word, 64);
+            while left > 0 {
+                let ones = rest.trailing_ones().min(left);
+                run += ones;
+                left -= ones;
+                if left == 0 {
+                    break;
+                }
+                first.get_or_insert(run);
+                longest = longest.max(run);
+                run = 0;
+                rest = rest.checked_shr(ones).unwrap_or(0);
+                let zeros = rest.trailing_zeros().min(left);
+                left -= zeros;
+                rest = rest.checked_shr(zeros).unwrap_or(0);
+            }
+        }
+        let runs = Runs { first: first.unwrap_or(run), longest: longest.max(run), last: run };
+        self.runs = Some(runs);
+        runs
+    }
+
+    /// The first run of at least `length` members inside this segment.
+    fn find(&self, length: u32) -> Option<u32> {
+        let mut start = 0;
+        let mut run = 0;
+        for page in 0..SEGMENT_PAGES as u32 {
+            let word = self.words[page as usize / 64];
+            if word >> (page % 64) & 1 == 1 {
+                if run == 0 {
+                    start = page;
+                }
+                run += 1;
+                if run == length {
+                    return Some(start);
+                }
+            } else {
+                run = 0;
+            }
+        }
+        None
+    }
+}
+
+impl PageSet {
+    /// Number of members.
+    pub(crate) fn count(&self) -> u64 {
+        self.count
+    }
+
+    fn place(page: u64) -> (usize, usize, u64) {
+        let inside = page % SEGMENT_PAGES;
+        ((page / SEGMENT_PAGES) as usize, (inside / 64) as usize, 1 << (inside % 64))
+    }
+
+    /// Whether `page` is a member.
+    pub(crate) fn contains(&self, page: u64) -> bool {
+        let (segment, word, bit) = Self::place(page);
+        matches!(self.segments.get(segment), Some(Some(segment)) if segment.words[word] & bit != 0)
+    }
+
+    /// Adds `page`; false if it was a member already.
+    pub(crate) fn insert(&mut self, page: u64) -> bool {
+        let (index, word, bit) = Self::place(page);
+        if index >= self.segments.len() {
+            self.segments.resize_with(index + 1, || None);
+        }
+        let segment = self.segments[index]
+            .get_or_insert_with(|| Box::new(Segment { words: [0; WORDS], count: 0, runs: None }));
+        if segment.words[word] & bit != 0 {
+            return false;
+        }
+        segment.words[word] |= bit;
+        segment.count += 1;
+        segment.runs = None;
+        self.count += 1;
+        self.lowest = self.lowest.min(index);
+        true
+    }
+
+    /// Removes `page`; false if it was no member.
+    pub(crate) fn remove(&mut self, page: u64) -> bool {
+        let (index, word, bit) = Self::place(page);
+        let Some(slot) = self.segments.get_mut(index) else { return false };
+        let Some(segment) = slot else { return false };
+        if segment.words[word] & bit == 0 {
+            return false;
+        }
+        segment.words[word] &= !bit;
+        segment.count -= 1;
+        segment.runs = None;
+        self.count -= 1;
+        if segment.count == 0 {
+            *slot = None;
+        }
+        true
+    }
+
+    /// The lowest run of `length` consecutive members, which stay members.
+    pub(crate) fn lowest_run(&mut self, length: u64) -> Option<u64> {
+        if length == 0 || length > self.count {
+            return None;
+        }
+        while self.segments.get(self.lowest).is_some_and(Option::is_none) {
+            self.lowest += 1;
+        }
+        if length == 1 {
+            let segment = self.segments.get(self.lowest)?.as_ref()?;
+            let word = segment.words.iter().position(|&word| word != 0)?;
+            let bit = u64::from(segment.words[word].trailing_zeros());
+            return Some(self.lowest as u64 * SEGMENT_PAGES + word as u64 * 64 + bit);
+        }
+        // Members right before the segment at hand, which a run may begin with.
+        let mut carried = 0;
+        for index in self.lowest..self.segments.len() {
+            let base = index as u64 * SEGMENT_PAGES;
+            let Some(segment) = &mut self.segments[index] else {
+                carried = 0;
+                continue;
+            };
+            let runs = segment.runs();
+            if carried + u64::from(runs.first) >= length {
+                return Some(base - carried);
+            }
+            if u64::from(runs.longest) >= length {
+                return segment.find(length as u32).map(|start| base + u64::from(start));
+            }
+            let whole = segment.count == SEGMENT_PAGES as u32;
+            carried = if whole { carried + SEGMENT_PAGES } else { u64::from(runs.last) };
+        }
+        None
+    }
+
+    /// All members, ascending.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = u64> + '_ {
+        self.segments.iter().enumerate().flat_map(|(index, segment)| {
+            let words = segment.as_ref().map_or(&[][..], |segment| &segment.words[..]);
+            words.iter().enumerate().flat_map(move |(word, &bits)| {
+                let base = index as u64 * SEGMENT_PAGES + word as u64 * 64;
+                let mut bits = bits;
+                std::iter::from_fn(move || {
+                    let bit = (bits != 0).then(|| u64::from(bits.trailing_zeros()))?;
+                    bits &= bits - 1;
+                    Some(base + bit)
+                })
+            })
+        })
+    }
+}
+
+/// One page allocation: its first page and how many there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Run {
+    pub(crate) start: u64,
+    pub(crate) length: u64,
+}
+
+impl Run {
+    fn pages(self) -> std::ops::Range<u64> {
+        self.start..self.start + self.length
+    }
+}
+
+/// A freed allocation that some reader may still see.
+#[derive(Debug, Clone, Copy)]
+struct Pending {
+    run: Run,
+    /// Visible to readers from this transaction on; 0 if not known.
+    birth: u64,
+    /// Not visible to readers from this transaction on.
+    death: u64,
+}
+
+/// Every page that is not in use.
+#[derive(Debug, Default)]
+pub(crate) struct FreePages {
+    /// What may be allocated.
+    free: PageSet,
+    /// Free and pending: what the freelist page lists.
+    listed: PageSet,
+    /// Freed by the last commits, not yet looked at against the readers.
+    fresh: Vec<Pending>,
+    /// Waiting, by the oldest reader that sees them: looked at again only when that one is gone.
+    blocked: BTreeMap<u64, Vec<Pending>>,
+    /// The transaction that allocated a run (by its first page), recorded only while a reader is open that is older.
+    births: FxHashMap<u64, u64>,
+}
+
+impl FreePages {
+    /// Begins with `ids`, all of them free.
+    pub(crate) fn new(ids: impl Iterator<Item = u64>) -> Result<Self, u64> {
+        let mut free = PageSet::default();
+        for id in ids {
+            if !free.insert(id) {
+                return Err(id);
+            }
+        }
+        Ok(Self { listed: free.clone(), free, ..Self::default() })
+    }
+
+    /// Pages that can be allocated now.
+    pub(crate) fn free_count(&self) -> u64 {
+        self.free.count()
+    }
+
+    /// Pages that wait for a reader or for the next write transaction.
+    pub(crate) fn pending_count(&self) -> u64 {
+        self.listed.count() - self.free.count()
+    }
+
+    /// Free and pending pages.
+    pub(crate) fn listed_count(&self) -> u64 {
+        self.listed.count()
+    }
+
+    /// Free and pending pages, ascending.
+    pub(crate) fn listed(&self) -> impl Iterator<Item = u64> + '_ {
+        self.listed.iter()
+    }
+
+    /// Frees what no reader in `held` (ascending) can see.
+    pub(crate) fn release(&mut self, held: &[u64]) {
+        if held.is_empty() {
+            // Nobody who begins from here on sees an older state, so no birth matters any more.
+            self.births.clear();
+        }
+        let gone: Vec<u64> =
+            self.blocked.keys().copied().filter(|reader| held.binary_search(reader).is_err()).collect();
+        for reader in gone {
+            let waiting = self.blocked.remove(&reader).unwrap_or_default();
+            self.fresh.extend(waiting);
+        }
+        for pending in std::mem::take(&mut self.fresh) {
+            let oldest = held.partition_point(|&reader| reader < pending.birth);
+            match held.get(oldest) {
+                Some(&reader) if reader < pending.death => {
+                    self.blocked.entry(reader).or_default().push(pending);
+                }
+                _ => {
+                    for page in pending.run.pages() {
+                        self.free.insert(page);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The lowest free run of `length` pages.
+    pub(crate) fn take(&mut self, length: u64) -> Option<Run> {
+        let start = self.free.lowest_run(length)?;
+        let run = Run { start, length };
+        for page in run.pages() {
+            self.free.remove(page);
+            self.listed.remove(page);
+        }
+        Some(run)
+    }
+
+    /// Gives back what `take` gave: the transaction came to nothing.
+    pub(crate) fn untake(&mut self, run: Run) {
+        for page in run.pages() {
+            self.free.insert(page);
+            self.listed.insert(page);
+        }
+    }
+
+    /// Lists `run` as freed by the transaction that is being committed.
+    ///
+    /// # Errors
+    /// [`Rule::FreedTwice`]; nothing of this run is listed then.
+    pub(crate) fn list(&mut self, run: Run) -> Result<(), Damage> {
+        for page in run.pages() {
+            if !self.listed.insert(page) {
+                for done in run.start..page {
+                    self.listed.remove(done);
+                }
+                return Err(Damage { page, offset: 0, rule: Rule::FreedTwice, found: page, expected: 0 });
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes back a `list`: the transaction came to nothing.
+    pub(crate) fn unlist(&mut self, run: Run) {
+        for page in run.pages() {
+            self.listed.remove(page);
+        }
+    }
+
+    /// What a durable commit of transaction `txid` changed: `freed` was listed before, `taken` is in use. `readers`: whether any is open.
+    pub(crate) fn commit(
+        &mut self,
+        txid: u64,
+        freed: impl Iterator<Item = Run>,
+        taken: impl Iterator<Item = Run>,
+        readers: bool,
+    ) {
+        for run in freed {
+            let birth = self.births.remove(&run.start).unwrap_or(0);
+            self.fresh.push(Pending { run, birth, death: txid });
+        }
+        if readers {
+            for run in taken {
+                self.births.insert(run.start, txid);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ids(set: &PageSet) -> Vec<u64> {
+        set.iter().collect()
+    }
+
+    #[test]
+    fn the_lowest_run_is_found_across_words_and_segments() {
+        let mut set = PageSet::default();
+        for page in [3, 5, 6, 63, 64, 65, 4094, 4095, 4096, 4097, 9000] {
+            assert!(set.insert(page));
+        }
+        assert!(!set.insert(65));
+        assert_eq!(set.lowest_run(1), Some(3));
+        assert_eq!(set.lowest_run(2), Some(5));
+        assert_eq!(set.lowest_run(3), Some(63));
+        assert_eq!(set.lowest_run(4), Some(4094));
+        assert_eq!(set.lowest_run(5), None);
+        assert!(set.remove(64) && !set.remove(64));
+        assert_eq!(set.lowest_run(3), Some(4094));
+        assert_eq!(ids(&set), [3, 5, 6, 63, 65, 4094, 4095, 4096, 4097, 9000]);
+    }
+
+    #[test]
+    fn runs_longer_than_a_segment_are_found() {
+        let mut set = PageSet::default();
+        for page in 100..13_000 {
+            set.insert(page);
+        }
+        assert_eq!(set.lowest_run(12_900), Some(100));
+        assert_eq!(set.lowest_run(12_901), None);
+        set.remove(5000);
+        assert_eq!(set.lowest_run(4901), Some(5001));
+        assert_eq!(set.lowest_run(4900), Some(100));
+    }
+
+    /// Against the naive answer, over random sets.
+    #[test]
+    fn runs_agree_with_a_naive_search() {
+        let mut seed = 1_u64;
+        let mut random = move || {
+            seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            seed >> 33
+        };
+        let mut set = PageSet::default();
+        let mut naive = std::collections::BTreeSet::new();
+        let rounds = if cfg!(miri) { 60 } else { 4000 };
+        for _ in 0..rounds {
+            let (start, length) = (random() % 9000, random() % 40);
+            let add = random() % 2 == 0;
+            for page in start..start + length {
+                if add {
+                    assert_eq!(set.insert(page), naive.insert(page));
+                } else {
+                    assert_eq!(set.remove(page), naive.remove(&page));
+                }
+            }
+            let wanted = 1 + random() % 30;
+            let mut expected = None;
+            let (mut begin, mut previous) = (None, None);
+            for &page in &naive {
+                if previous != Some(page - 1) || begin.is_none() {
+                    begin = Some(page);
+                }
+                previous = Some(page);
+                if page + 1 - begin.unwrap_or(page) >= wanted {
+                    expected = begin;
+                    break;
+                }
+            }
+            assert_eq!(set.lowest_run(wanted), expected);
+            assert_eq!(set.count(), naive.len() as u64);
+        }
+        assert_eq!(ids(&set), naive.into_iter().collect::<Vec<_>>());
+    }
+
+    fn run(start: u64, length: u64) -> Run {
+        Run { start, length }
+    }
+
+    fn commit(free: &mut FreePages, txid: u64, freed: &[Run], taken: &[Run], readers: bool) {
+        for &run in freed {
+            free.list(run).unwrap();
+        }
+        free.commit(txid, freed.iter().copied(), taken.iter().copied(), readers);
+    }
+
+    #[test]
+    fn a_page_waits_for_exactly_the_readers_that_see_it() {
+        let mut free = FreePages::new([10, 11].into_iter()).unwrap();
+        // Reader 5 is open. Transaction 6 allocates 10 and frees 20, which 5 sees.
+        assert_eq!(free.take(1), Some(run(10, 1)));
+        commit(&mut free, 6, &[run(20, 2)], &[run(10, 1)], true);
+        free.release(&[5]);
+        assert_eq!((free.free_count(), free.pending_count()), (1, 2));
+        // Transaction 7 frees 10, born after 5 and seen by nobody: it is free at once.
+        commit(&mut free, 7, &[run(10, 1)], &[], true);
+        free.release(&[5]);
+        assert_eq!(free.take(1), Some(run(10, 1)));
+        free.untake(run(10, 1));
+        // With a reader at 6 it would have had to wait.
+        free.take(1);
+        commit(&mut free, 8, &[], &[run(10, 1)], true);
+        commit(&mut free, 9, &[run(10, 1)], &[], true);
+        free.release(&[5, 8]);
+        assert_eq!(free.free_count(), 1, "only 11");
+        free.release(&[5, 9]);
+        assert_eq!(free.free_count(), 2, "10 and 11");
+        free.release(&[9]);
+        assert_eq!((free.free_count(), free.pending_count()), (4, 0));
+    }
+
+    #[test]
+    fn a_reader_at_the_freeing_transaction_does_not_hold_the_page() {
+        let mut free = FreePages::default();
+        commit(&mut free, 6, &[run(20, 1)], &[], true);
+        free.release(&[6]);
+        assert_eq!(free.free_count(), 1);
+    }
+
+    #[test]
+    fn freeing_twice_is_found_and_undone() {
+        let mut free = FreePages::new([7].into_iter()).unwrap();
+        assert_eq!(free.list(run(5, 4)).unwrap_err().rule, Rule::FreedTwice);
+        assert_eq!(free.listed().collect::<Vec<_>>(), [7]);
+        assert!(FreePages::new([4, 4].into_iter()).is_err());
+    }
+}

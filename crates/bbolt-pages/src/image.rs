@@ -1,0 +1,462 @@
+//! One changed page in memory, in the format of the file, edited in place.
+//!
+//! Owns [`Image`]: bytes with header, elements and data packed without a gap, and the edits that keep them so: insert, remove, replace, split,
+//! append. One routine serves leaves and branches. An image may outgrow its page; the tree splits it or gives it overflow pages when it
+//! is written. Never allocates page ids and never looks at other pages. Limit: an edit moves what lies behind it, so it costs in proportion to the page.
+
+use crate::error::Damage;
+use crate::page::{
+    BUCKET_FLAG, Branch, ELEMENT_BYTES, Leaf, MAX_ELEMENTS, PAGE_HEADER_BYTES, Page, PageHeader, PageKind,
+};
+
+/// A page's bytes, packed: `bytes.len()` is what is in use.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Image {
+    bytes: Vec<u8>,
+    /// Whether elements were taken out, so that it may have become too small.
+    pub(crate) shrunk: bool,
+}
+
+/// What a new element consists of beside its key.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Rest<'a> {
+    Leaf { flags: u32, value: &'a [u8] },
+    Branch { child: u64 },
+}
+
+impl Image {
+    /// An empty page of `kind` that calls itself `id`, in the memory of `bytes`.
+    pub(crate) fn empty(mut bytes: Vec<u8>, id: u64, kind: PageKind) -> Self {
+        bytes.clear();
+        bytes.resize(PAGE_HEADER_BYTES, 0);
+        PageHeader { id, flags: kind.flags(), count: 0, overflow: 0 }.write(&mut bytes);
+        Self { bytes, shrunk: false }
+    }
+
+    /// A copy of `page` that calls itself `id`, every element checked. A page that is packed, as all sound ones are, is copied in one piece.
+    pub(crate) fn of_page(page: &Page<'_>, bytes: Vec<u8>, id: u64) -> Result<Self, Damage> {
+        match page.kind() {
+            PageKind::Branch => Self::of_branch(&page.branch()?, bytes, id),
+            _ => Self::of_leaf(&page.leaf()?, bytes, id),
+        }
+    }
+
+    /// A copy of a leaf, or of an inline bucket's page.
+    pub(crate) fn of_leaf(leaf: &Leaf<'_>, bytes: Vec<u8>, id: u64) -> Result<Self, Damage> {
+        let mut end = PAGE_HEADER_BYTES + ELEMENT_BYTES * leaf.count();
+        let mut packed = true;
+        for index in 0..leaf.count() {
+            let (_, (start, _, stop)) = leaf.places(index)?;
+            packed &= start == end;
+            end = stop;
+        }
+        let mut image = Self::empty(bytes, id, PageKind::Leaf);
+        if packed {
+            image.copy(leaf.bytes(), end, leaf.count());
+            return Ok(image);
+        }
+        for index in 0..leaf.count() {
+            let element = leaf.element(index)?;
+            image.insert(index, element.key, Rest::Leaf { flags: element.flags, value: element.value });
+        }
+        Ok(image)
+    }
+
+    fn of_branch(branch: &Branch<'_>, bytes: Vec<u8>, id: u64) -> Result<Self, Damage> {
+        let mut end = PAGE_HEADER_BYTES + ELEMENT_BYTES * branch.count();
+        let mut packed = true;
+        for index in 0..branch.count() {
+            let (start, stop) = branch.places(index)?;
+            packed &= start == end;
+            end = stop;
+        }
+        let mut image = Self::empty(bytes, id, PageKind::Branch);
+        if packed {
+            image.copy(branch.bytes(), end, branch.count());
+            return Ok(image);
+        }
+        for index in 0..branch.count() {
+            image.insert(index, branch.key(index)?, Rest::Branch { child: branch.child(index)? });
+        }
+        Ok(image)
+    }
+
+    fn copy(&mut self, from: &[u8], end: usize, count: usize) {
+        self.bytes.extend_from_slice(&from[PAGE_HEADER_BYTES..end]);
+        self.set_count(count);
+    }
+
+    /// Bytes in use, header included: what decides about splitting and merging.
+    pub(crate) fn size(&self) -> usize {
+        self.bytes.len()
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Gives the memory back for another image.
+    pub(crate) fn into_bytes(self) -> Vec<u8> {
+        self.bytes
+    }
+
+    #[inline]
+    pub(crate) fn count(&self) -> usize {
+        usize::from(u16::from_le_bytes([self.bytes[10], self.bytes[11]]))
+    }
+
+    pub(crate) fn is_leaf(&self) -> bool {
+        self.bytes[8] == PageKind::Leaf.flags() as u8
+    }
+
+    /// An image cannot take more elements than the format can count.
+    pub(crate) fn is_full(&self) -> bool {
+        self.count() >= MAX_ELEMENTS
+    }
+
+    fn set_count(&mut self, count: usize) {
+        debug_assert!(count <= MAX_ELEMENTS);
+        self.bytes[10..12].copy_from_slice(&(count as u16).to_le_bytes());
+    }
+
+    /// Writes the header as it goes to the file.
+    pub(crate) fn seal(&mut self, id: u64, overflow: u32) {
+        let flags = if self.is_leaf() { PageKind::Leaf } else { PageKind::Branch }.flags();
+        PageHeader { id, flags, count: self.count() as u16, overflow }.write(&mut self.bytes);
+    }
+
+    /// The image padded with zeros to `length` bytes, for writing; [`Image::unpad`] undoes it.
+    pub(crate) fn pad(&mut self, length: usize) {
+        self.bytes.resize(length, 0);
+    }
+
+    #[inline]
+    fn word(&self, at: usize) -> u32 {
+        let mut word = [0; 4];
+        word.copy_from_slice(&self.bytes[at..at + 4]);
+        u32::from_le_bytes(word)
+    }
+
+    #[inline]
+    fn set_word(&mut self, at: usize, value: u32) {
+        self.bytes[at..at + 4].copy_from_slice(&value.to_le_bytes());
+    }
+
+    /// Where the position of an element stands, within the element.
+    fn pos_at(&self) -> usize {
+        if self.is_leaf() { 4 } else { 0 }
+    }
+
+    #[inline]
+    fn element_at(index: usize) -> usize {
+        PAGE_HEADER_BYTES + ELEMENT_BYTES * index
+    }
+
+    /// Where the data of element `index` starts; for the count itself, where all data ends.
+    fn data_at(&self, index: usize) -> usize {
+        if index == self.count() {
+            return self.bytes.len();
+        }
+        let at = Self::element_at(index);
+        at + self.word(at + self.pos_at()) as usize
+    }
+
+    /// Adds a constant to the positions of the elements in `range`.
+    #[inline]
+    fn shift_positions(&mut self, range: std::ops::Range<usize>, by: u32) {
+        let at = self.pos_at();
+        let bytes = &mut self.bytes[Self::element_at(range.start)..Self::element_at(range.end)];
+        for element in bytes.chunks_exact_mut(ELEMENT_BYTES) {
+            let mut word = [0; 4];
+            word.copy_from_slice(&element[at..at + 4]);
+            let shifted = u32::from_le_bytes(word).wrapping_add(by);
+            element[at..at + 4].copy_from_slice(&shifted.to_le_bytes());
+        }
+    }
+
+    /// Puts a new element before element `index`.
+    pub(crate) fn insert(&mut self, index: usize, key: &[u8], rest: Rest<'_>) {
+        let count = self.count();
+        let value = match rest {
+            Rest::Leaf { value, .. } => value,
+            Rest::Branch { .. } => &[],
+        };
+        let data = key.len() + value.len();
+        let old_end = self.bytes.len();
+        let elements_end = Self::element_at(count);
+        let place = self.data_at(index);
+        let element = Self::element_at(index);
+        // The element array grows by one element, which pushes all data; what lies behind the new data is pushed by that as well.
+        self.bytes.resize(old_end + ELEMENT_BYTES + data, 0);
+        self.bytes.copy_within(place..old_end, place + ELEMENT_BYTES + data);
+        self.bytes.copy_within(elements_end..place, elements_end + ELEMENT_BYTES);
+        self.bytes.copy_within(element..elements_end, element + ELEMENT_BYTES);
+        self.set_count(count + 1);
+        self.shift_positions(0..index, ELEMENT_BYTES as u32);
+        self.shift_positions(index + 1..count + 1, data as u32);
+        let start = place + ELEMENT_BYTES;
+        self.bytes[start..start + key.len()].copy_from_slice(key);
+        self.bytes[start + key.len()..start + data].copy_from_slice(value);
+        let pos = (start - element) as u32;
+        match rest {
+            Rest::Leaf { flags, value } => {
+                let words = [flags, pos, key.len() as u32, value.len() as u32];
+                for (word, value) in words.into_iter().enumerate() {
+                    self.set_word(element + 4 * word, value);
+                }
+            }
+            Rest::Branch { child } => {
+                self.set_word(element, pos);
+                self.set_word(element + 4, key.len() as u32);
+                self.bytes[element + 8..element + 16].copy_from_slice(&child.to_le_bytes());
+            }
+        }
+    }
+
+    /// Takes element `index` out.
+    pub(crate) fn remove(&mut self, index: usize) {
+        let count = self.count();
+        let (start, stop) = (self.data_at(index), self.data_at(index + 1));
+        let old_end = self.bytes.len();
+        let elements_end = Self::element_at(count);
+        let element = Self::element_at(index);
+        let data = (stop - start) as u32;
+        self.shift_positions(0..index, (ELEMENT_BYTES as u32).wrapping_neg());
+        self.shift_positions(index + 1..count, data.wrapping_neg());
+        self.bytes.copy_within(element + ELEMENT_BYTES..elements_end, element);
+        self.bytes.copy_within(elements_end..start, elements_end - ELEMENT_BYTES);
+        self.bytes.copy_within(stop..old_end, start - ELEMENT_BYTES);
+        self.bytes.truncate(old_end - ELEMENT_BYTES - (stop - start));
+        self.set_count(count - 1);
+    }
+
+    /// Makes room so that the bytes `[start, stop)` become `length` bytes; the data of later elements moves.
+    fn resize_data(&mut self, index: usize, start: usize, stop: usize, length: usize) {
+        let old_end = self.bytes.len();
+        let old = stop - start;
+        if length > old {
+            self.bytes.resize(old_end + length - old, 0);
+            self.bytes.copy_within(stop..old_end, start + length);
+        } else {
+            self.bytes.copy_within(stop..old_end, start + length);
+            self.bytes.truncate(old_end - (old - length));
+        }
+        if length != old {
+            let count = self.count();
+            self.shift_positions(index + 1..count, (length as u32).wrapping_sub(old as u32));
+        }
+    }
+
+    /// Replaces the value of leaf element `index`.
+    pub(crate) fn set_value(&mut self, index: usize, flags: u32, value: &[u8]) {
+        let element = Self::element_at(index);
+        let start = self.data_at(index) + self.word(element + 8) as usize;
+        let stop = start + self.word(element + 12) as usize;
+        self.resize_data(index, start, stop, value.len());
+        self.bytes[start..start + value.len()].copy_from_slice(value);
+        self.set_word(element, flags);
+        self.set_word(element + 12, value.len() as u32);
+    }
+
+    /// Replaces the separator of branch element `index`.
+    pub(crate) fn set_key(&mut self, index: usize, key: &[u8]) {
+        let element = Self::element_at(index);
+        let start = self.data_at(index);
+        let stop = start + self.word(element + 4) as usize;
+        self.resize_data(index, start, stop, key.len());
+        self.bytes[start..start + key.len()].copy_from_slice(key);
+        self.set_word(element + 4, key.len() as u32);
+    }
+
+    /// Replaces the child of branch element `index`.
+    pub(crate) fn set_child(&mut self, index: usize, child: u64) {
+        let at = Self::element_at(index) + 8;
+        self.bytes[at..at + 8].copy_from_slice(&child.to_le_bytes());
+    }
+
+    /// The child of branch element `index`.
+    #[inline]
+    pub(crate) fn child(&self, index: usize) -> u64 {
+        let at = Self::element_at(index) + 8;
+        let mut word = [0; 8];
+        word.copy_from_slice(&self.bytes[at..at + 8]);
+        u64::from_le_bytes(word)
+    }
+
+    /// The key or separator of element `index`.
+    #[inline]
+    pub(crate) fn key(&self, index: usize) -> &[u8] {
+        let element = Self::element_at(index);
+        let length = self.word(element + if self.is_leaf() { 8 } else { 4 }) as usize;
+        let start = self.data_at(index);
+        &self.bytes[start..start + length]
+    }
+
+    /// Whether any element is a bucket.
+    pub(crate) fn has_bucket(&self) -> bool {
+        self.is_leaf() && (0..self.count()).any(|index| self.word(Self::element_at(index)) & BUCKET_FLAG != 0)
+    }
+
+    /// Where to split so that the left part fills at most `threshold` bytes: bbolt's rule. The left part has 2 elements or more, the right 3 or more.
+    /// `None` if the page has fewer than 5 elements or fits.
+    pub(crate) fn split_point(&self, page_size: usize, threshold: usize) -> Option<usize> {
+        let count = self.count();
+        if count <= 4 || self.size() <= page_size {
+            return None;
+        }
+        let first = self.data_at(0);
+        let mut index = 2;
+        while index < count - 3 {
+            // Size of a page with the elements up to and including this one.
+            let size = Self::element_at(index + 1) + (self.data_at(index + 1) - first);
+            if size > threshold {
+                break;
+            }
+            index += 1;
+        }
+        Some(index)
+    }
+
+    /// Moves the elements from `index` on into an empty image of the same kind.
+    pub(crate) fn split_off(&mut self, index: usize, right: &mut Self) {
+        let count = self.count();
+        let moved = count - index;
+        let elements_end = Self::element_at(count);
+        let place = self.data_at(index);
+        debug_assert_eq!(right.size(), PAGE_HEADER_BYTES);
+        right.bytes.extend_from_slice(&self.bytes[Self::element_at(index)..elements_end]);
+        right.bytes.extend_from_slice(&self.bytes[place..]);
+        right.set_count(moved);
+        right.shrunk = self.shrunk;
+        // Right: elements moved to the front, data from `place` to right behind them. An element's distance to its data shrinks by the
+        // data left behind and grows by nothing else.
+        let left_data = place - elements_end;
+        right.shift_positions(0..moved, (left_data as u32).wrapping_neg());
+        // Left: the elements that went make the array shorter, the data stays in order.
+        self.bytes.copy_within(elements_end..place, Self::element_at(index));
+        self.bytes.truncate(Self::element_at(index) + left_data);
+        self.set_count(index);
+        self.shift_positions(0..index, ((ELEMENT_BYTES * moved) as u32).wrapping_neg());
+    }
+
+    /// Appends all elements of `right`, whose keys are above all of this one's.
+    pub(crate) fn append(&mut self, right: &Self) {
+        let (count, added) = (self.count(), right.count());
+        let elements_end = Self::element_at(count);
+        let old_end = self.bytes.len();
+        let left_data = old_end - elements_end;
+        let right_elements = &right.bytes[PAGE_HEADER_BYTES..Self::element_at(added)];
+        let right_data = &right.bytes[Self::element_at(added)..];
+        self.bytes.resize(old_end + right_elements.len() + right_data.len(), 0);
+        let shifted = elements_end + right_elements.len();
+        self.bytes.copy_within(elements_end..old_end, shifted);
+        self.bytes[elements_end..shifted].copy_from_slice(right_elements);
+        self.bytes[shifted + left_data..].copy_from_slice(right_data);
+        self.set_count(count + added);
+        self.shift_positions(0..count, right_elements.len() as u32);
+        self.shift_positions(count..count + added, left_data as u32);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn leaf_of(pairs: &[(Vec<u8>, Vec<u8>)]) -> Image {
+        let mut image = Image::empty(Vec::new(), 9, PageKind::Leaf);
+        for (index, (key, value)) in pairs.iter().enumerate() {
+            image.insert(index, key, Rest::Leaf { flags: 0, value });
+        }
+        image
+    }
+
+    /// Every element as the page codec reads it, and the layout a strict check asks for.
+    fn pairs_of(image: &Image) -> Vec<(Vec<u8>, Vec<u8>)> {
+        let leaf = Page::new(image.bytes(), 9).unwrap().leaf().unwrap();
+        let mut end = PAGE_HEADER_BYTES + ELEMENT_BYTES * leaf.count();
+        let pairs = (0..leaf.count()).map(|index| {
+            let (_, (start, _, stop)) = leaf.places(index).unwrap();
+            assert_eq!(start, end, "packed");
+            end = stop;
+            let element = leaf.element(index).unwrap();
+            (element.key.to_vec(), element.value.to_vec())
+        });
+        let pairs = pairs.collect();
+        assert_eq!(end, image.size());
+        pairs
+    }
+
+    #[test]
+    fn edits_agree_with_a_vector_of_pairs() {
+        let mut seed = 7_u64;
+        let mut random = move |below: usize| {
+            seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            (seed >> 33) as usize % below
+        };
+        let mut image = leaf_of(&[]);
+        let mut pairs: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
+        let rounds = if cfg!(miri) { 60 } else { 3000 };
+        for round in 0..rounds {
+            let key = vec![round as u8; 1 + random(20)];
+            let value = vec![!(round as u8); random(50)];
+            let index = random(pairs.len() + 1);
+            match random(8) {
+                0..=3 if pairs.len() < 60 => {
+                    image.insert(index, &key, Rest::Leaf { flags: 0, value: &value });
+                    pairs.insert(index, (key, value));
+                }
+                4 if index < pairs.len() => {
+                    image.remove(index);
+                    pairs.remove(index);
+                }
+                5 if index < pairs.len() => {
+                    image.set_value(index, 0, &value);
+                    pairs[index].1 = value;
+                }
+                6 => {
+                    let mut right = Image::empty(Vec::new(), 9, PageKind::Leaf);
+                    image.split_off(index, &mut right);
+                    assert_eq!(pairs_of(&image), pairs[..index]);
+                    assert_eq!(pairs_of(&right), pairs[index..]);
+                    image.append(&right);
+                }
+                _ => {}
+            }
+            assert_eq!(pairs_of(&image), pairs);
+        }
+        let page = Page::new(image.bytes(), 9).unwrap();
+        assert_eq!(pairs_of(&Image::of_page(&page, Vec::new(), 9).unwrap()), pairs);
+    }
+
+    #[test]
+    fn branches_are_edited_by_the_same_routines() {
+        let mut image = Image::empty(Vec::new(), 9, PageKind::Branch);
+        for (index, key) in [b"a".as_slice(), b"ccc", b"ee"].into_iter().enumerate() {
+            image.insert(index, key, Rest::Branch { child: index as u64 });
+        }
+        image.insert(1, b"bb", Rest::Branch { child: 7 });
+        image.set_key(0, b"aaaa");
+        image.set_child(3, 11);
+        image.remove(2);
+        let page = Page::new(image.bytes(), 9).unwrap();
+        let branch = page.branch().unwrap();
+        let all: Vec<_> = (0..branch.count())
+            .map(|index| (branch.key(index).unwrap(), branch.child(index).unwrap()))
+            .collect();
+        assert_eq!(all, [(b"aaaa".as_slice(), 0), (b"bb", 7), (b"ee", 11)]);
+    }
+
+    #[test]
+    fn the_split_point_leaves_two_and_three() {
+        let pairs: Vec<_> = (0..5_u8).map(|key| (vec![key], vec![0; 1000])).collect();
+        let image = leaf_of(&pairs);
+        assert_eq!(image.split_point(1024, 100), Some(2));
+        assert_eq!(image.split_point(1024, 100_000), Some(2));
+        assert_eq!(image.split_point(100_000, 100), None);
+        assert_eq!(leaf_of(&pairs[..4]).split_point(1024, 100), None);
+        let small: Vec<_> = (0..40_u8).map(|key| (vec![key], vec![0; 8])).collect();
+        let image = leaf_of(&small);
+        // 16 + 25 × index bytes: the greatest index with at most 512 is 19.
+        assert_eq!(image.split_point(1000, 512), Some(19));
+    }
+}

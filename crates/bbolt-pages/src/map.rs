@@ -1,0 +1,245 @@
+//! The mapping of the database file: address space reserved once, file bytes mapped into it as the file grows.
+//!
+//! Owns the reserved range and the one place where its bytes become a slice. On 64-bit Unix a range much larger than the file is reserved
+//! without memory behind it, and growth maps further file bytes at their place in it: no byte ever moves, so growth waits for no reader and no
+//! reader for growth. Elsewhere there is no mapping and the crate reads pages with ordinary reads. Never writes, and never reads a
+//! meta page. Limits: whoever truncates the file under the lock that this process holds makes the next touch of a missing page a bus
+//! error; `MapMode::Plain` is for files whose neighbours do such things.
+//!
+//! unsafe: allowed here
+
+/// How the system is told that a range of pages will be used.
+#[non_exhaustive]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hint {
+    /// No particular order; the system reads no more than is asked for. The default, as in bbolt.
+    Random,
+    /// In order: read ahead, and let go behind.
+    Sequential,
+    /// Soon: begin to read now.
+    WillNeed,
+    /// Not soon: first in line when memory is short.
+    Cold,
+    /// No advice.
+    Normal,
+}
+
+#[cfg(all(unix, target_pointer_width = "64"))]
+mod system {
+    use std::fs::File;
+    use std::io;
+    use std::os::fd::AsFd;
+    use std::ptr::{self, NonNull};
+
+    use bolt_sync::unmodelled::{AtomicUsize, Ordering};
+    use rustix::mm::{Advice, MapFlags, ProtFlags};
+
+    use super::Hint;
+
+    /// A reserved range of addresses whose beginning shows the file.
+    ///
+    /// Layout: four words. Cost: one system call to make, one for each growth, none to read.
+    #[derive(Debug)]
+    pub(crate) struct Mapping {
+        /// M1: start of a range of `reserved` bytes that this value alone reserved and that no other code maps into or unmaps, until drop.
+        base: NonNull<u8>,
+        /// M2: length of that range; a multiple of the system's page size, at most `isize::MAX`.
+        reserved: usize,
+        /// M3: the first `readable` bytes show the file, mapped shared and read-only, and lay within the file when this was stored. It only grows.
+        readable: AtomicUsize,
+        /// Meta pages end here; they change in place and are never lent.
+        metas_end: usize,
+    }
+
+    // M4: the bytes of a page that is lent do not change while they are lent. Pages are written only by commits of this process (the file's
+    // exclusive lock keeps others out), a commit writes only pages that no open transaction can reach, and the metas are never lent. Who
+    // can reach what is kept in `readers.rs` and `free.rs`, and modelled in tests/loom.rs.
+
+    // SAFETY: M1 – the range belongs to this value wherever it is; nothing in it is tied to a thread.
+    unsafe impl Send for Mapping {}
+    // SAFETY: M3, M4 – shared access only reads bytes that do not change, and `readable` is atomic.
+    unsafe impl Sync for Mapping {}
+
+    impl Mapping {
+        /// Reserves `bytes` of address space, rounded up to whole system pages. No memory and no file is behind it yet.
+        pub(crate) fn reserve(bytes: u64, metas_end: u64) -> io::Result<Self> {
+            let page = rustix::param::page_size();
+            let reserved = usize::try_from(bytes)
+                .ok()
+                .and_then(|bytes| bytes.max(1).checked_next_multiple_of(page))
+                .filter(|&bytes| isize::try_from(bytes).is_ok())
+                .ok_or_else(|| io::Error::from(io::ErrorKind::OutOfMemory))?;
+            #[cfg(any(target_os = "linux", target_os = "android"))]
+            let flags = MapFlags::PRIVATE | MapFlags::NORESERVE;
+            #[cfg(not(any(target_os = "linux", target_os = "android")))]
+            let flags = MapFlags::PRIVATE;
+            // SAFETY: a null hint lets the system choose a range that nothing uses; without access rights nothing can be read through it.
+            let base =
+                unsafe { rustix::mm::mmap_anonymous(ptr::null_mut(), reserved, ProtFlags::empty(), flags) }?;
+            let base =
+                NonNull::new(base.cast::<u8>()).ok_or_else(|| io::Error::from(io::ErrorKind::OutOfMemory))?;
+            let metas_end = usize::try_from(metas_end).unwrap_or(usize::MAX);
+            Ok(Self { base, reserved, readable: AtomicUsize::new(0), metas_end })
+        }
+
+        /// Bytes of address space.
+        pub(crate) fn reserved(&self) -> u64 {
+            self.reserved as u64
+        }
+
+        /// Bytes of the file that can be read.
+        pub(crate) fn readable(&self) -> u64 {
+            // Acquire pairs with the Release of `extend`: who sees the length sees the mapping.
+            self.readable.load(Ordering::Acquire) as u64
+        }
+
+        /// Makes the first `file_bytes` bytes of `file` readable. Callers take turns (the writer's lock); a shorter length changes nothing.
+        ///
+        /// Fails if the file is shorter than that or if it does not fit the reserved range.
+        pub(crate) fn extend(&self, file: &File, file_bytes: u64) -> io::Result<()> {
+            let old = self.readable.load(Ordering::Acquire);
+            let Ok(new) = usize::try_from(file_bytes) else { return Err(io::ErrorKind::OutOfMemory.into()) };
+            if new <= old {
+                return Ok(());
+            }
+            if new > self.reserved {
+                return Err(io::ErrorKind::OutOfMemory.into());
+            }
+            if file.metadata()?.len() < file_bytes {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            let page = rustix::param::page_size();
+            // A system page that the old length reaches into is mapped already and shows what was written behind it.
+            let from = old.next_multiple_of(page);
+            let to = new.next_multiple_of(page);
+            if from < to {
+                // SAFETY: `from < to <= reserved` (M2: `reserved` is whole pages), so the result lies within M1's range.
+                let place = unsafe { self.base.as_ptr().add(from) };
+                let (protection, flags) = (ProtFlags::READ, MapFlags::SHARED | MapFlags::FIXED);
+                // SAFETY: MAP_FIXED replaces [from, to) of M1's own range, of which no slice was ever lent (M3: lent bytes lie below
+                // `readable`, and `from` is not below it).
+                let mapped = unsafe {
+                    rustix::mm::mmap(place.cast(), to - from, protection, flags, file.as_fd(), from as u64)
+                }?;
+                debug_assert_eq!(mapped.cast::<u8>(), place);
+                self.advise(from as u64, (to - from) as u64, Hint::Random)?;
+            }
+            // Release pairs with the Acquire of `bytes`.
+            self.readable.store(new, Ordering::Release);
+            Ok(())
+        }
+
+        /// The `length` bytes at `offset`, if they lie in the readable part and behind the metas.
+        #[inline(always)]
+        pub(crate) fn bytes(&self, offset: u64, length: u64) -> Option<&[u8]> {
+            let readable = self.readable.load(Ordering::Acquire) as u64;
+            if length > readable || offset > readable - length || offset < self.metas_end as u64 {
+                return None;
+            }
+            // SAFETY: `offset <= readable <= reserved` (just checked; M3), so the sum stays within M1's range.
+            let start = unsafe { self.base.as_ptr().add(offset as usize) };
+            // SAFETY: M3 – [offset, offset + length) is mapped readable until `self` is dropped, which the borrow outlives not; M4 – it does not
+            // change meanwhile; M2 – the length fits isize.
+            Some(unsafe { core::slice::from_raw_parts(start, length as usize) })
+        }
+
+        /// Passes a hint for `length` bytes at `offset` on to the system, as far as they are mapped.
+        pub(crate) fn advise(&self, offset: u64, length: u64, hint: Hint) -> io::Result<()> {
+            let Some((start, length)) = self.system_pages(offset, length) else { return Ok(()) };
+            let advice = match hint {
+                Hint::Normal => Advice::Normal,
+                Hint::Random => Advice::Random,
+                Hint::Sequential => Advice::Sequential,
+                Hint::WillNeed => Advice::WillNeed,
+                #[cfg(any(target_os = "linux", target_os = "android"))]
+                Hint::Cold => Advice::LinuxCold,
+                #[cfg(not(any(target_os = "linux", target_os = "android")))]
+                Hint::Cold => Advice::Normal,
+            };
+            // SAFETY: the range lies within M1's range; none of these hints changes what the bytes are.
+            Ok(unsafe { rustix::mm::madvise(start.cast(), length, advice) }?)
+        }
+
+        /// Keeps the readable bytes in memory, from `offset` on.
+        pub(crate) fn lock_in_memory(&self, offset: u64) -> io::Result<()> {
+            let length = self.readable().saturating_sub(offset);
+            let Some((start, length)) = self.system_pages(offset, length) else { return Ok(()) };
+            // SAFETY: the range lies within M1's range and is mapped (M3).
+            Ok(unsafe { rustix::mm::mlock(start.cast(), length) }?)
+        }
+
+        /// The addresses the mapping takes: for finding it in the system's own accounts.
+        pub(crate) fn addresses(&self) -> core::ops::Range<usize> {
+            let start = self.base.as_ptr() as usize;
+            start..start + self.reserved
+        }
+
+        /// The whole system pages around a byte range, cut to the reserved range.
+        fn system_pages(&self, offset: u64, length: u64) -> Option<(*mut u8, usize)> {
+            let page = rustix::param::page_size();
+            let start = usize::try_from(offset).ok()? / page * page;
+            let end = offset.checked_add(length).and_then(|end| usize::try_from(end).ok())?;
+            let end = end.checked_next_multiple_of(page)?.min(self.reserved);
+            if start >= end {
+                return None;
+            }
+            // SAFETY: `start < end <= reserved`, within M1's range.
+            Some((unsafe { self.base.as_ptr().add(start) }, end - start))
+        }
+    }
+
+    impl Drop for Mapping {
+        fn drop(&mut self) {
+            // SAFETY: M1 – the range is this value's own; no slice of it outlives the value, since each borrows it.
+            let unmapped = unsafe { rustix::mm::munmap(self.base.as_ptr().cast(), self.reserved) };
+            debug_assert!(unmapped.is_ok(), "a range that was mapped can be unmapped");
+        }
+    }
+
+    /// Whether this system has mappings at all.
+    pub(crate) const AVAILABLE: bool = true;
+}
+
+#[cfg(not(all(unix, target_pointer_width = "64")))]
+mod system {
+    use std::fs::File;
+    use std::io;
+
+    use super::Hint;
+
+    /// What stands for a mapping where there is none: it cannot be made.
+    #[derive(Debug)]
+    pub(crate) struct Mapping(core::convert::Infallible);
+
+    impl Mapping {
+        pub(crate) fn reserve(_bytes: u64, _metas_end: u64) -> io::Result<Self> {
+            Err(io::ErrorKind::Unsupported.into())
+        }
+        pub(crate) fn reserved(&self) -> u64 {
+            match self.0 {}
+        }
+        pub(crate) fn readable(&self) -> u64 {
+            match self.0 {}
+        }
+        pub(crate) fn extend(&self, _file: &File, _file_bytes: u64) -> io::Result<()> {
+            match self.0 {}
+        }
+        pub(crate) fn bytes(&self, _offset: u64, _length: u64) -> Option<&[u8]> {
+            match self.0 {}
+        }
+        pub(crate) fn advise(&self, _offset: u64, _length: u64, _hint: Hint) -> io::Result<()> {
+            match self.0 {}
+        }
+        pub(crate) fn lock_in_memory(&self, _offset: u64) -> io::Result<()> {
+            match self.0 {}
+        }
+        pub(crate) fn addresses(&self) -> core::ops::Range<usize> {
+            match self.0 {}
+        }
+    }
+
+    /// Whether this system has mappings at all.
+    pub(crate) const AVAILABLE: bool = false;
+}
+
+pub(crate) use system::{AVAILABLE, Mapping};

@@ -1,0 +1,190 @@
+//! How a database is opened: bbolt's options by their fields' names, and two of this crate's own.
+//!
+//! Owns [`Options`] and the numbers behind its defaults. Opens nothing itself; `open.rs` does.
+
+use std::time::Duration;
+
+/// bbolt's two ways to keep free pages in memory. Both spell the same on disk, and here both choose the same structure: one that takes the lowest
+/// run that fits, as the array does, and is as fast as the hash map.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum FreelistType {
+    /// bbolt's default.
+    #[default]
+    Array,
+    /// bbolt's faster one.
+    Hashmap,
+}
+
+/// How pages are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum MapMode {
+    /// Through a shared mapping of the file, where the system has it.
+    #[default]
+    Mapped,
+    /// By ordinary reads: for files that others may truncate, and for systems whose mappings are not wanted. Each page is kept until the
+    /// transaction that read it ends.
+    Plain,
+}
+
+/// Options of an open, by bbolt's names. `Options::new()` is what `Db::open` uses.
+///
+/// ```
+/// # fn main() -> bbolt_pages::Result<()> {
+/// let db = bbolt_pages::Options::new().page_size(1024).open_storage(bbolt_pages::io::MemoryStorage::default())?;
+/// assert_eq!(db.page_size(), 1024);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct Options {
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) no_grow_sync: bool,
+    pub(crate) no_freelist_sync: bool,
+    pub(crate) pre_load_freelist: bool,
+    pub(crate) freelist_type: FreelistType,
+    pub(crate) read_only: bool,
+    pub(crate) initial_mmap_size: u64,
+    pub(crate) page_size: u32,
+    pub(crate) max_size: u64,
+    pub(crate) no_sync: bool,
+    pub(crate) mlock: bool,
+    pub(crate) strict_mode: bool,
+    pub(crate) alloc_size: u64,
+    pub(crate) max_batch_size: usize,
+    pub(crate) max_batch_delay: Duration,
+    pub(crate) mode: u32,
+    pub(crate) map_mode: MapMode,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            timeout: None,
+            no_grow_sync: false,
+            no_freelist_sync: false,
+            pre_load_freelist: false,
+            freelist_type: FreelistType::Array,
+            read_only: false,
+            initial_mmap_size: 0,
+            page_size: 0,
+            max_size: 0,
+            no_sync: false,
+            mlock: false,
+            strict_mode: false,
+            alloc_size: 16 << 20,
+            max_batch_size: 1000,
+            max_batch_delay: Duration::from_millis(10),
+            mode: 0o600,
+            map_mode: MapMode::Mapped,
+        }
+    }
+}
+
+impl Options {
+    /// The defaults: read-write, synced, waiting for the file's lock as long as it takes.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// How long to wait for another process's lock; `None` waits for ever.
+    pub fn timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+        self.timeout = timeout.into();
+        self
+    }
+
+    /// Growth does not set the file's length ahead; writes lengthen it page by page.
+    pub fn no_grow_sync(mut self, yes: bool) -> Self {
+        self.no_grow_sync = yes;
+        self
+    }
+
+    /// Commits do not write the freelist; opening finds free pages by a walk.
+    pub fn no_freelist_sync(mut self, yes: bool) -> Self {
+        self.no_freelist_sync = yes;
+        self
+    }
+
+    /// A read-only open loads the freelist, too; a writing one always does.
+    pub fn pre_load_freelist(mut self, yes: bool) -> Self {
+        self.pre_load_freelist = yes;
+        self
+    }
+
+    /// Accepted for the sake of programs that set it; see [`FreelistType`].
+    pub fn freelist_type(mut self, kind: FreelistType) -> Self {
+        self.freelist_type = kind;
+        self
+    }
+
+    /// Opens for reading only, with a shared lock.
+    pub fn read_only(mut self, yes: bool) -> Self {
+        self.read_only = yes;
+        self
+    }
+
+    /// Bytes of address space to reserve at least. Growth within it moves nothing; beyond it a second range is reserved.
+    pub fn initial_mmap_size(mut self, bytes: u64) -> Self {
+        self.initial_mmap_size = bytes;
+        self
+    }
+
+    /// Page size of a new file, 1 KiB to 64 KiB; 0 takes the system's. An existing file knows its own.
+    pub fn page_size(mut self, bytes: u32) -> Self {
+        self.page_size = bytes;
+        self
+    }
+
+    /// Bytes the file may grow to; 0 sets no limit.
+    pub fn max_size(mut self, bytes: u64) -> Self {
+        self.max_size = bytes;
+        self
+    }
+
+    /// Commits do not wait for the disk. A crash of the system may then lose the file.
+    pub fn no_sync(mut self, yes: bool) -> Self {
+        self.no_sync = yes;
+        self
+    }
+
+    /// Keeps the mapped file in memory.
+    pub fn mlock(mut self, yes: bool) -> Self {
+        self.mlock = yes;
+        self
+    }
+
+    /// Each commit re-reads what it wrote and verifies it before it counts.
+    pub fn strict_mode(mut self, yes: bool) -> Self {
+        self.strict_mode = yes;
+        self
+    }
+
+    /// Bytes by which the file grows once it is larger than that.
+    pub fn alloc_size(mut self, bytes: u64) -> Self {
+        self.alloc_size = bytes;
+        self
+    }
+
+    /// Calls that `batch` joins into one transaction at most.
+    pub fn max_batch_size(mut self, calls: usize) -> Self {
+        self.max_batch_size = calls;
+        self
+    }
+
+    /// How long `batch` waits for company.
+    pub fn max_batch_delay(mut self, delay: Duration) -> Self {
+        self.max_batch_delay = delay;
+        self
+    }
+
+    /// Permission bits of a new file, on Unix.
+    pub fn mode(mut self, mode: u32) -> Self {
+        self.mode = mode;
+        self
+    }
+
+    /// How pages are read.
+    pub fn map_mode(mut self, mode: MapMode) -> Self {
+        self.map_mode = mode;
+        self
+    }
+}

@@ -1,0 +1,165 @@
+//! Where a transaction's pages come from: the mapping, ordinary reads, or the write transaction's own changed pages.
+//!
+//! Owns [`Source`], the one way to a page: its bytes are whole, lie below the snapshot's high-water mark and within the file, and its header
+//! says what it should, or an error says what does not. Owns the page cache of the plain mode, too. Never follows a reference.
+//! Limits: the plain mode keeps each page that a transaction touched until that transaction ends.
+
+use std::sync::{Arc, OnceLock};
+
+use crate::error::{Damage, Error, Result, Rule};
+use crate::io::Storage;
+use crate::map::Mapping;
+use crate::page::{FIRST_DATA_PAGE, Page, PageHeader};
+use crate::work::{Work, is_image};
+
+/// A snapshot's pages. Copied into every bucket and cursor.
+#[derive(Clone, Copy)]
+pub(crate) struct Source<'a> {
+    pub(crate) backing: Backing<'a>,
+    pub(crate) page_size: u64,
+    pub(crate) high_water: u64,
+    /// A write transaction's changed pages and opened buckets.
+    pub(crate) work: Option<&'a Work>,
+    /// Where the first damage is noted that an `Option` could not tell of.
+    pub(crate) fault: &'a OnceLock<Error>,
+}
+
+/// What holds the pages of the file.
+#[derive(Clone, Copy)]
+pub(crate) enum Backing<'a> {
+    Mapped(&'a Mapping),
+    Plain(&'a PlainPages),
+}
+
+impl<'a> Source<'a> {
+    /// Page `id`, header checked, with its overflow.
+    #[inline]
+    pub(crate) fn page(&self, id: u64) -> Result<Page<'a>> {
+        if id >= self.high_water || id < FIRST_DATA_PAGE {
+            return self.image(id);
+        }
+        let first = self.bytes(id, 1)?;
+        let bytes = match PageHeader::read(first) {
+            Some(header) if header.overflow != 0 => self.whole(id, header)?,
+            _ => first,
+        };
+        Ok(Page::new(bytes, id)?)
+    }
+
+    /// A changed page of this transaction; any other id this high is damage.
+    #[cold]
+    fn image(&self, id: u64) -> Result<Page<'a>> {
+        match self.work {
+            Some(work) if is_image(id) => work.image_page(id),
+            _ => Err(out_of_bounds(id, self.high_water)),
+        }
+    }
+
+    #[cold]
+    fn whole(&self, id: u64, header: PageHeader) -> Result<&'a [u8]> {
+        // A page's own header must fit before its overflow is believed.
+        if header.id != id {
+            let rule = Rule::PageId;
+            return Err(Damage { page: id, offset: 0, rule, found: header.id, expected: id }.into());
+        }
+        let end = id + 1 + u64::from(header.overflow);
+        if end > self.high_water {
+            let found = u64::from(header.overflow);
+            let damage =
+                Damage { page: id, offset: 12, rule: Rule::PageInBounds, found, expected: self.high_water };
+            return Err(damage.into());
+        }
+        self.bytes(id, 1 + u64::from(header.overflow))
+    }
+
+    /// The bytes of `count` pages from `id` on; both lie below the high-water mark.
+    #[inline]
+    pub(crate) fn bytes(&self, id: u64, count: u64) -> Result<&'a [u8]> {
+        // Below the high-water mark, which was checked against the file's length: the products cannot overflow.
+        let (offset, length) = (id * self.page_size, count * self.page_size);
+        match self.backing {
+            Backing::Mapped(map) => match map.bytes(offset, length) {
+                Some(bytes) => Ok(bytes),
+                None => Err(not_in_file(id, offset + length, map.readable())),
+            },
+            Backing::Plain(pages) => pages.bytes(id, count, self.page_size),
+        }
+    }
+
+    /// Notes damage for [`ReadTx::fault`](crate::ReadTx::fault), if it is the first.
+    #[cold]
+    pub(crate) fn note(&self, error: Error) {
+        let _ = self.fault.set(error);
+    }
+}
+
+#[cold]
+fn not_in_file(page: u64, found: u64, expected: u64) -> Error {
+    Damage { page, offset: 0, rule: Rule::PageInFile, found, expected }.into()
+}
+
+#[cold]
+pub(crate) fn out_of_bounds(page: u64, high_water: u64) -> Error {
+    Damage { page, offset: 0, rule: Rule::PageInBounds, found: page, expected: high_water }.into()
+}
+
+/// Slots of one level of the table.
+const FAN: usize = 512;
+
+type Slots<T> = Box<[OnceLock<T>]>;
+
+/// The pages that a transaction without a mapping has read, each once, by id: a table of three levels that is filled on demand.
+pub(crate) struct PlainPages {
+    storage: Arc<dyn Storage>,
+    top: Slots<Slots<Slots<Box<[u8]>>>>,
+}
+
+fn slots<T>(count: usize) -> Slots<T> {
+    (0..count).map(|_| OnceLock::new()).collect()
+}
+
+impl PlainPages {
+    /// An empty table for ids below `high_water`.
+    pub(crate) fn new(storage: Arc<dyn Storage>, high_water: u64) -> Self {
+        let top = high_water.div_ceil((FAN * FAN) as u64) as usize;
+        Self { storage, top: slots(top) }
+    }
+
+    fn bytes(&self, id: u64, count: u64, page_size: u64) -> Result<&[u8]> {
+        let index = id as usize;
+        let Some(top) = self.top.get(index / (FAN * FAN)) else {
+            return Err(out_of_bounds(id, (self.top.len() * FAN * FAN) as u64));
+        };
+        let middle = &top.get_or_init(|| slots(FAN))[index / FAN % FAN];
+        let slot = &middle.get_or_init(|| slots(FAN))[index % FAN];
+        let length = count * page_size;
+        if let Some(bytes) = slot.get() {
+            return Self::cut(bytes, id, length);
+        }
+        // The first read of a page takes its overflow along, so that a slot never has to change.
+        let offset = id * page_size;
+        let mut first = [0; 16];
+        self.read(offset, &mut first, id)?;
+        let overflow = PageHeader::read(&first).filter(|header| header.id == id).map_or(0, |h| h.overflow);
+        let whole = (1 + u64::from(overflow)) * page_size;
+        let file_bytes = self.storage.len().map_err(|error| Error::io("length", 0, error))?;
+        if whole > file_bytes || offset > file_bytes - whole {
+            return Err(not_in_file(id, offset.saturating_add(whole), file_bytes));
+        }
+        let mut bytes = vec![0; whole as usize].into_boxed_slice();
+        self.read(offset, &mut bytes, id)?;
+        Self::cut(slot.get_or_init(|| bytes), id, length)
+    }
+
+    fn cut(bytes: &[u8], id: u64, length: u64) -> Result<&[u8]> {
+        bytes.get(..length as usize).ok_or_else(|| not_in_file(id, length, bytes.len() as u64))
+    }
+
+    fn read(&self, offset: u64, into: &mut [u8], id: u64) -> Result<()> {
+        let read = self.storage.read_at(offset, into).map_err(|error| Error::io("read", offset, error))?;
+        if read < into.len() {
+            return Err(not_in_file(id, offset + into.len() as u64, offset + read as u64));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,844 @@
+//! A write transaction's own pages and buckets: the tree edited in memory.
+//!
+//! Owns [`Work`]: changed pages as images under ids that no file has (bit 63 set), opened buckets, and the list of pages this transaction
+//! replaced. A page is copied at its first change, its parent then points at the image, and so up to the root; pages keep their places until
+//! the commit, when merging, splitting and numbering happen from the leaves upward. Never does I/O and never allocates a page of the
+//! file; the commit lends it an allocator. Limits: an error leaves the tree as it was or, inside a commit, fails the transaction.
+
+use std::collections::BTreeMap;
+
+use rustc_hash::FxHashSet;
+use smallvec::SmallVec;
+
+use crate::bucket::{Bucket, Root};
+use crate::cursor::{MAX_DEPTH, too_deep, wrong_kind};
+use crate::error::{Damage, Result, Rule, Usage};
+use crate::free::Run;
+use crate::image::{Image, Rest};
+use crate::page::{
+    BUCKET_FLAG, BUCKET_HEADER_BYTES, BucketHeader, PAGE_HEADER_BYTES, Page, PageHeader, PageKind,
+};
+use crate::source::Source;
+use crate::stats::TxStats;
+
+/// Ids with this bit name images; the rest of the id is the image's slot.
+const IMAGE_BIT: u64 = 1 << 63;
+/// bbolt's default: split pages half full.
+pub(crate) const DEFAULT_FILL_PERCENT: f64 = 0.5;
+/// What an image may not outgrow, so that every position in it can be read back.
+const MAX_IMAGE_BYTES: usize = (1 << 31) - 1;
+/// Memory of dropped images that is kept for the next ones.
+const SPARE_IMAGES: usize = 4096;
+
+/// Whether `id` names an image of a write transaction.
+#[inline]
+pub(crate) fn is_image(id: u64) -> bool {
+    id & IMAGE_BIT != 0
+}
+
+fn slot_of(id: u64) -> usize {
+    (id & !IMAGE_BIT) as usize
+}
+
+/// Names an opened bucket of a write transaction; good for that transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct BucketId {
+    pub(crate) index: u32,
+    pub(crate) txid: u64,
+}
+
+#[derive(Debug)]
+struct Open {
+    parent: u32,
+    name: Box<[u8]>,
+    root: u64,
+    sequence: u64,
+    fill_percent: f64,
+    /// Whether the entry in the parent has to be written again.
+    touched: bool,
+    gone: bool,
+    children: BTreeMap<Box<[u8]>, u32>,
+}
+
+/// The way to a key: branch pages with the child taken, the leaf, and the place in it.
+struct Path {
+    branches: SmallVec<[(u64, usize); 8]>,
+    leaf: u64,
+    index: usize,
+    found: bool,
+}
+
+/// Hands out pages of the file during a commit.
+pub(crate) trait Allocate {
+    /// A run of `pages` pages.
+    fn allocate(&mut self, pages: u64) -> Result<u64>;
+}
+
+/// See the file's header.
+#[derive(Debug, Default)]
+pub(crate) struct Work {
+    images: Vec<Option<Image>>,
+    vacant: Vec<u32>,
+    spare: Vec<Vec<u8>>,
+    open: Vec<Open>,
+    /// Pages of the file that this transaction no longer uses.
+    freed: Vec<Run>,
+    /// Numbered images, by page id, ready to be written.
+    writes: Vec<(u64, u32)>,
+    txid: u64,
+    page_size: usize,
+    /// Counts since the counters were last taken.
+    pub(crate) counters: TxStats,
+}
+
+impl Work {
+    /// Begins anew with the root bucket `root` open; memory is reused.
+    pub(crate) fn begin(&mut self, txid: u64, page_size: u64, root: u64, sequence: u64) {
+        self.reset();
+        self.txid = txid;
+        self.page_size = page_size as usize;
+        self.open.push(Open {
+            parent: 0,
+            name: Box::default(),
+            root,
+            sequence,
+            fill_percent: DEFAULT_FILL_PERCENT,
+            touched: false,
+            gone: false,
+            children: BTreeMap::new(),
+        });
+    }
+
+    /// Drops everything but the memory.
+    pub(crate) fn reset(&mut self) {
+        while let Some(image) = self.images.pop() {
+            if let Some(image) = image {
+                self.keep(image);
+            }
+        }
+        self.vacant.clear();
+        self.open.clear();
+        self.freed.clear();
+        self.writes.clear();
+        self.counters = TxStats::default();
+    }
+
+    fn keep(&mut self, image: Image) {
+        let bytes = image.into_bytes();
+        if self.spare.len() < SPARE_IMAGES && bytes.capacity() <= 4 * self.page_size {
+            self.spare.push(bytes);
+        }
+    }
+
+    /// Bytes of private memory that images take, those kept for later included.
+    pub(crate) fn private_bytes(&self) -> u64 {
+        let images = self.images.iter().flatten().map(|image| image.size().max(self.page_size));
+        let spare = self.spare.iter().map(Vec::capacity);
+        images.chain(spare).map(|bytes| bytes as u64).sum()
+    }
+
+    pub(crate) fn txid(&self) -> u64 {
+        self.txid
+    }
+
+    pub(crate) fn freed(&self) -> &[Run] {
+        &self.freed
+    }
+
+    // ---- pages -------------------------------------------------------------------------------------------------
+
+    fn image(&self, id: u64) -> Result<&Image> {
+        match self.images.get(slot_of(id)) {
+            Some(Some(image)) if is_image(id) => Ok(image),
+            _ => Err(crate::source::out_of_bounds(id, IMAGE_BIT)),
+        }
+    }
+
+    fn image_mut(&mut self, id: u64) -> Result<&mut Image> {
+        match self.images.get_mut(slot_of(id)) {
+            Some(Some(image)) if is_image(id) => Ok(image),
+            _ => Err(crate::source::out_of_bounds(id, IMAGE_BIT)),
+        }
+    }
+
+    /// An image as a page.
+    pub(crate) fn image_page(&self, id: u64) -> Result<Page<'_>> {
+        Ok(Page::new(self.image(id)?.bytes(), id)?)
+    }
+
+    #[inline]
+    fn page<'a>(&'a self, base: &Source<'a>, id: u64) -> Result<Page<'a>> {
+        if is_image(id) { self.image_page(id) } else { base.page(id) }
+    }
+
+    fn next_id(&self) -> u64 {
+        IMAGE_BIT | self.vacant.last().map_or(self.images.len() as u64, |&slot| u64::from(slot))
+    }
+
+    fn memory(&mut self) -> Vec<u8> {
+        self.spare.pop().unwrap_or_else(|| Vec::with_capacity(self.page_size + self.page_size / 4))
+    }
+
+    fn add(&mut self, image: Image) -> u64 {
+        let id = self.next_id();
+        match self.vacant.pop() {
+            Some(slot) => self.images[slot as usize] = Some(image),
+            None => self.images.push(Some(image)),
+        }
+        self.counters.node_count += 1;
+        id
+    }
+
+    fn add_empty(&mut self, kind: PageKind) -> u64 {
+        let (id, memory) = (self.next_id(), self.memory());
+        self.add(Image::empty(memory, id, kind))
+    }
+
+    /// A copy of page `id` of the file, which this transaction thereby replaces.
+    fn copy_in(&mut self, base: &Source<'_>, id: u64) -> Result<u64> {
+        let page = base.page(id)?;
+        let length = (page.bytes().len() / self.page_size) as u64;
+        let (new, memory) = (self.next_id(), self.memory());
+        let image = Image::of_page(&page, memory, new)?;
+        let new = self.add(image);
+        self.freed.push(Run { start: id, length });
+        Ok(new)
+    }
+
+    fn drop_image(&mut self, id: u64) {
+        if let Some(image) = self.images.get_mut(slot_of(id)).and_then(Option::take) {
+            self.keep(image);
+            self.vacant.push(slot_of(id) as u32);
+        }
+    }
+
+    fn kind_and_count(&self, base: &Source<'_>, id: u64) -> Result<(PageKind, usize)> {
+        let page = self.page(base, id)?;
+        Ok((page.kind(), usize::from(page.count())))
+    }
+
+    // ---- finding and editing -----------------------------------------------------------------------------------
+
+    fn descend(&self, base: &Source<'_>, bucket: u32, key: &[u8]) -> Result<Path> {
+        let mut path = Path { branches: SmallVec::new(), leaf: 0, index: 0, found: false };
+        let mut id = self.open[bucket as usize].root;
+        loop {
+            let page = self.page(base, id)?;
+            match page.kind() {
+                PageKind::Leaf => {
+                    let (index, found) = page.leaf()?.search(key)?;
+                    path.leaf = id;
+                    path.index = index;
+                    path.found = found;
+                    return Ok(path);
+                }
+                PageKind::Branch if path.branches.len() < MAX_DEPTH => {
+                    let branch = page.branch()?;
+                    let index = branch.search(key)?;
+                    path.branches.push((id, index));
+                    id = branch.child(index)?;
+                }
+                PageKind::Branch => return Err(too_deep(id)),
+                kind => return Err(wrong_kind(id, kind)),
+            }
+        }
+    }
+
+    /// The flags at the end of a path that was found.
+    fn flags_at(&self, base: &Source<'_>, path: &Path) -> Result<u32> {
+        Ok(self.page(base, path.leaf)?.leaf()?.places(path.index)?.0)
+    }
+
+    /// Makes every page of a path an image. An error leaves a tree that is equal to the one before.
+    fn edit(&mut self, base: &Source<'_>, bucket: u32, path: &mut Path) -> Result<()> {
+        for level in 0..=path.branches.len() {
+            let id = path.branches.get(level).map_or(path.leaf, |&(id, _)| id);
+            if is_image(id) {
+                continue;
+            }
+            let new = self.copy_in(base, id)?;
+            match level.checked_sub(1) {
+                None => self.open[bucket as usize].root = new,
+                Some(above) => {
+                    let (parent, index) = path.branches[above];
+                    self.image_mut(parent)?.set_child(index, new);
+                }
+            }
+            match path.branches.get_mut(level) {
+                Some(step) => step.0 = new,
+                None => path.leaf = new,
+            }
+        }
+        self.open[bucket as usize].touched = true;
+        Ok(())
+    }
+
+    /// What stands at `key`: its flags.
+    fn flags_of(&self, base: &Source<'_>, bucket: u32, key: &[u8]) -> Result<Option<u32>> {
+        let path = self.descend(base, bucket, key)?;
+        if path.found { self.flags_at(base, &path).map(Some) } else { Ok(None) }
+    }
+
+    /// Puts an element, replacing one of the same kind; [`Usage::IncompatibleValue`] if the other kind stands there.
+    pub(crate) fn put(
+        &mut self,
+        base: &Source<'_>,
+        bucket: u32,
+        key: &[u8],
+        flags: u32,
+        value: &[u8],
+    ) -> Result<()> {
+        let mut path = self.descend(base, bucket, key)?;
+        if path.found && (self.flags_at(base, &path)? ^ flags) & BUCKET_FLAG != 0 {
+            return Err(Usage::IncompatibleValue.into());
+        }
+        self.edit(base, bucket, &mut path)?;
+        let page_size = self.page_size;
+        let leaf = self.image_mut(path.leaf)?;
+        if leaf.size() + 16 + key.len() + value.len() > MAX_IMAGE_BYTES {
+            return Err(Usage::ValueTooLarge { given: value.len() as u64 }.into());
+        }
+        if path.found {
+            leaf.set_value(path.index, flags, value);
+        } else {
+            leaf.insert(path.index, key, Rest::Leaf { flags, value });
+        }
+        if leaf.size() > page_size || leaf.is_full() {
+            self.split_path(bucket, path)?;
+        }
+        Ok(())
+    }
+
+    /// Deletes a plain key; a missing one is no error and changes nothing.
+    pub(crate) fn delete(&mut self, base: &Source<'_>, bucket: u32, key: &[u8]) -> Result<()> {
+        let mut path = self.descend(base, bucket, key)?;
+        if !path.found {
+            return Ok(());
+        }
+        if self.flags_at(base, &path)? & BUCKET_FLAG != 0 {
+            return Err(Usage::IncompatibleValue.into());
+        }
+        self.remove(base, bucket, &mut path)
+    }
+
+    fn remove(&mut self, base: &Source<'_>, bucket: u32, path: &mut Path) -> Result<()> {
+        self.edit(base, bucket, path)?;
+        let leaf = self.image_mut(path.leaf)?;
+        leaf.remove(path.index);
+        leaf.shrunk = true;
+        Ok(())
+    }
+
+    /// Splits an image as often as its size asks for; the new ones, from left to right.
+    fn split(&mut self, id: u64, fill_percent: f64) -> Result<SmallVec<[u64; 4]>> {
+        let mut pieces = SmallVec::new();
+        // bbolt clamps here, and only here.
+        let threshold = (self.page_size as f64 * fill_percent.clamp(0.1, 1.0)) as usize;
+        let mut left = id;
+        loop {
+            let image = self.image(left)?;
+            let limit = if image.is_full() { 0 } else { self.page_size };
+            let Some(at) = image.split_point(limit, threshold) else { return Ok(pieces) };
+            let kind = if image.is_leaf() { PageKind::Leaf } else { PageKind::Branch };
+            let (right, memory) = (self.next_id(), self.memory());
+            let mut other = Image::empty(memory, right, kind);
+            self.image_mut(left)?.split_off(at, &mut other);
+            let right = self.add(other);
+            self.counters.split += 1;
+            pieces.push(right);
+            left = right;
+        }
+    }
+
+    /// Puts `pieces` behind element `index` of branch `parent`.
+    fn adopt(&mut self, parent: u64, index: usize, pieces: &[u64]) -> Result<()> {
+        for (offset, &piece) in pieces.iter().enumerate() {
+            let key: SmallVec<[u8; 64]> = SmallVec::from_slice(self.image(piece)?.key(0));
+            self.image_mut(parent)?.insert(index + 1 + offset, &key, Rest::Branch { child: piece });
+        }
+        Ok(())
+    }
+
+    /// A new root above `id` and `pieces`.
+    fn raise(&mut self, id: u64, pieces: &[u64]) -> Result<u64> {
+        let root = self.add_empty(PageKind::Branch);
+        let key: SmallVec<[u8; 64]> = SmallVec::from_slice(self.image(id)?.key(0));
+        self.image_mut(root)?.insert(0, &key, Rest::Branch { child: id });
+        self.adopt(root, 0, pieces)?;
+        Ok(root)
+    }
+
+    /// Splits the leaf of a path, and what then overflows above it, at once: images stay about a page in size.
+    fn split_path(&mut self, bucket: u32, mut path: Path) -> Result<()> {
+        let fill_percent = self.open[bucket as usize].fill_percent;
+        let mut id = path.leaf;
+        loop {
+            let pieces = self.split(id, fill_percent)?;
+            if pieces.is_empty() {
+                return Ok(());
+            }
+            match path.branches.pop() {
+                Some((parent, index)) => {
+                    self.adopt(parent, index, &pieces)?;
+                    id = parent;
+                }
+                None => {
+                    let root = self.raise(id, &pieces)?;
+                    self.open[bucket as usize].root = root;
+                    id = root;
+                }
+            }
+        }
+    }
+
+    // ---- buckets -----------------------------------------------------------------------------------------------
+
+    /// Whether a handle is of this transaction and its bucket still there.
+    pub(crate) fn check(&self, id: BucketId) -> Result<u32> {
+        match self.open.get(id.index as usize) {
+            Some(open) if id.txid == self.txid && !open.gone => Ok(id.index),
+            _ => Err(Usage::BucketGone.into()),
+        }
+    }
+
+    pub(crate) fn id(&self, index: u32) -> BucketId {
+        BucketId { index, txid: self.txid }
+    }
+
+    /// The bucket `name` in `parent`, if it was opened.
+    pub(crate) fn opened(&self, parent: BucketId, name: &[u8]) -> Option<BucketId> {
+        let parent = self.open.get(parent.index as usize)?;
+        parent.children.get(name).map(|&index| self.id(index))
+    }
+
+    /// A reading view of an opened bucket.
+    pub(crate) fn view<'a>(&self, id: BucketId, source: Source<'a>) -> Bucket<'a> {
+        let open = &self.open[id.index as usize];
+        let header = BucketHeader { root: open.root, sequence: open.sequence };
+        Bucket::new(source, Root::Page(open.root), header, Some(id))
+    }
+
+    pub(crate) fn sequence(&self, bucket: u32) -> u64 {
+        self.open[bucket as usize].sequence
+    }
+
+    pub(crate) fn set_sequence(&mut self, bucket: u32, sequence: u64) {
+        let open = &mut self.open[bucket as usize];
+        open.sequence = sequence;
+        open.touched = true;
+    }
+
+    pub(crate) fn fill_percent(&self, bucket: u32) -> f64 {
+        self.open[bucket as usize].fill_percent
+    }
+
+    pub(crate) fn set_fill_percent(&mut self, bucket: u32, fill_percent: f64) {
+        self.open[bucket as usize].fill_percent = fill_percent;
+    }
+
+    fn push_open(&mut self, parent: u32, name: &[u8], root: u64, sequence: u64, touched: bool) -> u32 {
+        let index = self.open.len() as u32;
+        self.open.push(Open {
+            parent,
+            name: name.into(),
+            root,
+            sequence,
+            fill_percent: DEFAULT_FILL_PERCENT,
+            touched,
+            gone: false,
+            children: BTreeMap::new(),
+        });
+        self.open[parent as usize].children.insert(name.into(), index);
+        index
+    }
+
+    /// Opens the bucket `name` in `parent`.
+    pub(crate) fn open_child(&mut self, base: &Source<'_>, parent: u32, name: &[u8]) -> Result<Option<u32>> {
+        if let Some(&index) = self.open[parent as usize].children.get(name) {
+            return Ok(Some(index));
+        }
+        let path = self.descend(base, parent, name)?;
+        if !path.found {
+            return Ok(None);
+        }
+        let element = self.page(base, path.leaf)?.leaf()?.element(path.index)?;
+        if !element.is_bucket() {
+            return Ok(None);
+        }
+        let header = BucketHeader::read(element.value, path.leaf)?;
+        let root = if header.root == 0 {
+            // The parent's page may change under it, so an inline bucket gets an image of its own at once.
+            let leaf = BucketHeader::inline_leaf(element.value, path.leaf)?;
+            let image = Image::of_leaf(&leaf, Vec::with_capacity(self.page_size), self.next_id())?;
+            self.add(image)
+        } else {
+            header.root
+        };
+        Ok(Some(self.push_open(parent, name, root, header.sequence, false)))
+    }
+
+    /// Creates the bucket `name` in `parent`.
+    pub(crate) fn create(&mut self, base: &Source<'_>, parent: u32, name: &[u8]) -> Result<u32> {
+        match self.flags_of(base, parent, name)? {
+            Some(flags) if flags & BUCKET_FLAG != 0 => return Err(Usage::BucketExists.into()),
+            Some(_) => return Err(Usage::IncompatibleValue.into()),
+            None => {}
+        }
+        let mut value = [0; BUCKET_HEADER_BYTES + PAGE_HEADER_BYTES];
+        let header = PageHeader { id: 0, flags: PageKind::Leaf.flags(), count: 0, overflow: 0 };
+        header.write(&mut value[BUCKET_HEADER_BYTES..]);
+        self.put(base, parent, name, BUCKET_FLAG, &value)?;
+        let root = self.add_empty(PageKind::Leaf);
+        Ok(self.push_open(parent, name, root, 0, true))
+    }
+
+    /// Deletes the bucket `name` in `parent` with all it holds.
+    pub(crate) fn delete_bucket(&mut self, base: &Source<'_>, parent: u32, name: &[u8]) -> Result<()> {
+        let mut path = self.descend(base, parent, name)?;
+        if !path.found {
+            return Err(Usage::BucketNotFound.into());
+        }
+        let element = self.page(base, path.leaf)?.leaf()?.element(path.index)?;
+        if !element.is_bucket() {
+            return Err(Usage::IncompatibleValue.into());
+        }
+        let handle = self.open[parent as usize].children.get(name).copied();
+        let root = match handle {
+            Some(handle) => self.open[handle as usize].root,
+            None => BucketHeader::read(element.value, path.leaf)?.root,
+        };
+        // All pages are found before the first is freed, so that damage on the way changes nothing.
+        let (pages, images) = self.pages_below(base, root, handle)?;
+        self.remove(base, parent, &mut path)?;
+        self.freed.extend(pages);
+        for image in images {
+            self.drop_image(image);
+        }
+        if let Some(handle) = handle {
+            self.open[parent as usize].children.remove(name);
+            self.forget(handle);
+        }
+        Ok(())
+    }
+
+    /// Marks an opened bucket and those opened in it as gone.
+    fn forget(&mut self, handle: u32) {
+        let mut stack = vec![handle];
+        while let Some(index) = stack.pop() {
+            let open = &mut self.open[index as usize];
+            open.gone = true;
+            stack.extend(std::mem::take(&mut open.children).into_values());
+        }
+    }
+
+    /// Every page and image of the tree at `root` and of the buckets in it. `root` 0: an inline bucket that was not opened.
+    fn pages_below(&self, base: &Source<'_>, root: u64, handle: Option<u32>) -> Result<(Vec<Run>, Vec<u64>)> {
+        let (mut pages, mut images) = (Vec::new(), Vec::new());
+        let mut seen = FxHashSet::default();
+        let mut stack = vec![(root, handle)];
+        while let Some((id, handle)) = stack.pop() {
+            if id == 0 {
+                continue;
+            }
+            if !seen.insert(id) {
+                let rule = Rule::PageShared;
+                return Err(Damage { page: id, offset: 0, rule, found: id, expected: 0 }.into());
+            }
+            let page = self.page(base, id)?;
+            if is_image(id) {
+                images.push(id);
+            } else {
+                pages.push(Run { start: id, length: (page.bytes().len() / self.page_size) as u64 });
+            }
+            match page.kind() {
+                PageKind::Branch => {
+                    let branch = page.branch()?;
+                    for index in 0..branch.count() {
+                        stack.push((branch.child(index)?, handle));
+                    }
+                }
+                PageKind::Leaf => {
+                    let leaf = page.leaf()?;
+                    for index in 0..leaf.count() {
+                        let element = leaf.element(index)?;
+                        if !element.is_bucket() {
+                            continue;
+                        }
+                        let child = handle
+                            .and_then(|handle| self.open[handle as usize].children.get(element.key).copied());
+                        match child {
+                            Some(child) => stack.push((self.open[child as usize].root, Some(child))),
+                            None => stack.push((BucketHeader::read(element.value, id)?.root, None)),
+                        }
+                    }
+                }
+                kind => return Err(wrong_kind(id, kind)),
+            }
+        }
+        Ok((pages, images))
+    }
+
+    /// Moves the bucket `name` from one opened bucket to another, with the changes this transaction made to it.
+    pub(crate) fn move_bucket(&mut self, base: &Source<'_>, from: u32, name: &[u8], to: u32) -> Result<()> {
+        match self.flags_of(base, from, name)? {
+            None => return Err(Usage::BucketNotFound.into()),
+            Some(flags) if flags & BUCKET_FLAG == 0 => return Err(Usage::IncompatibleValue.into()),
+            Some(_) => {}
+        }
+        if from == to {
+            return Err(Usage::SameBuckets.into());
+        }
+        match self.flags_of(base, to, name)? {
+            Some(flags) if flags & BUCKET_FLAG != 0 => return Err(Usage::BucketExists.into()),
+            Some(_) => return Err(Usage::IncompatibleValue.into()),
+            None => {}
+        }
+        let Some(moved) = self.open_child(base, from, name)? else {
+            return Err(Usage::BucketNotFound.into());
+        };
+        let mut above = to;
+        while above != 0 {
+            if above == moved {
+                return Err(Usage::IntoItself.into());
+            }
+            above = self.open[above as usize].parent;
+        }
+        // The commit writes the true value; any header of the right kind holds the place.
+        let stand_in = BucketHeader { root: self.open[moved as usize].root, sequence: 0 }.to_bytes();
+        self.put(base, to, name, BUCKET_FLAG, &stand_in)?;
+        let mut path = self.descend(base, from, name)?;
+        self.remove(base, from, &mut path)?;
+        self.open[from as usize].children.remove(name);
+        self.open[to as usize].children.insert(name.into(), moved);
+        let open = &mut self.open[moved as usize];
+        open.parent = to;
+        open.touched = true;
+        Ok(())
+    }
+
+    // ---- commit ------------------------------------------------------------------------------------------------
+
+    /// Merges, splits, numbers: afterwards every changed page is in the list of writes and the parents know their children. Gives the page of
+    /// the root bucket.
+    pub(crate) fn store(&mut self, base: &Source<'_>, pages: &mut dyn Allocate) -> Result<u64> {
+        let mut order: Vec<(u32, u32)> = (1..self.open.len() as u32)
+            .filter(|&index| !self.open[index as usize].gone)
+            .map(|index| (self.depth_of(index), index))
+            .collect();
+        // Deepest first: a bucket's entry lies in its parent's leaf, which must be final only after.
+        order.sort_unstable_by(|a, b| b.cmp(a));
+        for (_, index) in order {
+            if self.open[index as usize].touched {
+                self.store_bucket(base, index, pages)?;
+            }
+        }
+        self.settle_root(base, 0)?;
+        let root = self.open[0].root;
+        let page = self.number(root, pages)?;
+        self.open[0].root = page;
+        self.writes.sort_unstable();
+        Ok(page)
+    }
+
+    fn depth_of(&self, mut index: u32) -> u32 {
+        let mut depth = 0;
+        while index != 0 {
+            index = self.open[index as usize].parent;
+            depth += 1;
+        }
+        depth
+    }
+
+    fn store_bucket(&mut self, base: &Source<'_>, index: u32, pages: &mut dyn Allocate) -> Result<()> {
+        self.settle_root(base, index)?;
+        let open = &self.open[index as usize];
+        let (root, sequence, parent) = (open.root, open.sequence, open.parent);
+        let name = open.name.clone();
+        let inline = is_image(root) && {
+            let image = self.image(root)?;
+            image.is_leaf() && image.size() <= self.page_size / 4 && !image.has_bucket()
+        };
+        if inline {
+            let image = self.image_mut(root)?;
+            image.seal(0, 0);
+            let mut value = Vec::with_capacity(BUCKET_HEADER_BYTES + image.size());
+            value.extend_from_slice(&BucketHeader { root: 0, sequence }.to_bytes());
+            value.extend_from_slice(image.bytes());
+            self.drop_image(root);
+            return self.put(base, parent, &name, BUCKET_FLAG, &value);
+        }
+        let root = self.number(root, pages)?;
+        self.open[index as usize].root = root;
+        let value = BucketHeader { root, sequence }.to_bytes();
+        self.put(base, parent, &name, BUCKET_FLAG, &value)
+    }
+
+    /// Gives an image and the images below it their pages, children first.
+    fn number(&mut self, id: u64, pages: &mut dyn Allocate) -> Result<u64> {
+        if !is_image(id) {
+            return Ok(id);
+        }
+        let image = self.image(id)?;
+        if !image.is_leaf() {
+            for index in 0..image.count() {
+                let child = self.image(id)?.child(index);
+                if is_image(child) {
+                    let page = self.number(child, pages)?;
+                    self.image_mut(id)?.set_child(index, page);
+                }
+            }
+        }
+        let needed = self.image(id)?.size().div_ceil(self.page_size);
+        let page = pages.allocate(needed as u64)?;
+        self.image_mut(id)?.seal(page, needed as u32 - 1);
+        self.writes.push((page, slot_of(id) as u32));
+        self.counters.spill += 1;
+        Ok(page)
+    }
+
+    /// The pages to write, in ascending order, each padded with zeros.
+    pub(crate) fn for_each_write(&mut self, mut write: impl FnMut(u64, &[u8]) -> Result<()>) -> Result<()> {
+        for &(page, slot) in &self.writes {
+            if let Some(Some(image)) = self.images.get_mut(slot as usize) {
+                image.pad(image.size().next_multiple_of(self.page_size));
+                write(page, image.bytes())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Pages that will be written.
+    pub(crate) fn write_count(&self) -> usize {
+        self.writes.len()
+    }
+
+    /// Settles a bucket's tree, root included.
+    fn settle_root(&mut self, base: &Source<'_>, bucket: u32) -> Result<()> {
+        let open = &self.open[bucket as usize];
+        let (mut root, fill_percent) = (open.root, open.fill_percent);
+        if !is_image(root) {
+            return Ok(());
+        }
+        self.settle(base, root, fill_percent)?;
+        // A branch with one child is no tree: the child moves up. One without any is an empty leaf.
+        while is_image(root) && !self.image(root)?.is_leaf() && self.image(root)?.count() <= 1 {
+            let image = self.image(root)?;
+            let child = (image.count() == 1).then(|| image.child(0));
+            self.drop_image(root);
+            root = child.unwrap_or_else(|| self.add_empty(PageKind::Leaf));
+            self.counters.rebalance += 1;
+        }
+        while is_image(root) {
+            let pieces = self.split(root, fill_percent)?;
+            if pieces.is_empty() {
+                break;
+            }
+            root = self.raise(root, &pieces)?;
+        }
+        self.open[bucket as usize].root = root;
+        Ok(())
+    }
+
+    /// Makes all that lies below branch `id` final: empty pages gone, small ones merged, large ones split, separators equal to the first keys.
+    fn settle(&mut self, base: &Source<'_>, id: u64, fill_percent: f64) -> Result<()> {
+        if self.image(id)?.is_leaf() {
+            return Ok(());
+        }
+        let threshold = (self.page_size as f64 * fill_percent / 2.0) as usize;
+        let mut index = 0;
+        while index < self.image(id)?.count() {
+            let child = self.image(id)?.child(index);
+            if !is_image(child) {
+                index += 1;
+                continue;
+            }
+            self.settle(base, child, fill_percent)?;
+            let image = self.image(child)?;
+            let (count, shrunk, size) = (image.count(), image.shrunk, image.size());
+            if count == 0 {
+                self.drop_image(child);
+                let parent = self.image_mut(id)?;
+                parent.remove(index);
+                parent.shrunk = true;
+                continue;
+            }
+            let least = if image.is_leaf() { 1 } else { 2 };
+            if shrunk && (size <= threshold || count <= least) {
+                if let Some(left) = self.merge(base, id, index, fill_percent)? {
+                    index = left;
+                    continue;
+                }
+                self.image_mut(child)?.shrunk = false;
+            }
+            self.fix_separator(id, index, child)?;
+            let pieces = self.split(child, fill_percent)?;
+            self.adopt(id, index, &pieces)?;
+            index += 1 + pieces.len();
+        }
+        Ok(())
+    }
+
+    fn fix_separator(&mut self, id: u64, index: usize, child: u64) -> Result<()> {
+        if self.image(id)?.key(index) != self.image(child)?.key(0) {
+            let key: SmallVec<[u8; 64]> = SmallVec::from_slice(self.image(child)?.key(0));
+            self.image_mut(id)?.set_key(index, &key);
+        }
+        Ok(())
+    }
+
+    /// Merges child `index` of branch `id` with a neighbour, the left one where there is one. Gives the place of the merged page, which is to
+    /// be looked at again; `None` if there is nothing to merge with.
+    fn merge(
+        &mut self,
+        base: &Source<'_>,
+        id: u64,
+        index: usize,
+        fill_percent: f64,
+    ) -> Result<Option<usize>> {
+        if self.image(id)?.count() < 2 {
+            return Ok(None);
+        }
+        let left_index = index.saturating_sub(1);
+        let (mut left, right) = (self.image(id)?.child(left_index), self.image(id)?.child(left_index + 1));
+        if index == 0 && is_image(right) {
+            self.settle(base, right, fill_percent)?;
+        }
+        let (left_kind, left_count) = self.kind_and_count(base, left)?;
+        let (right_kind, right_count) = self.kind_and_count(base, right)?;
+        let bytes = self.page(base, left)?.bytes().len() + self.page(base, right)?.bytes().len();
+        if left_kind != right_kind
+            || left_count + right_count > crate::page::MAX_ELEMENTS
+            || bytes > MAX_IMAGE_BYTES
+        {
+            return Ok(None);
+        }
+        if !is_image(left) {
+            left = self.copy_in(base, left)?;
+            self.image_mut(id)?.set_child(left_index, left);
+        }
+        let right_image = if is_image(right) {
+            self.images.get_mut(slot_of(right)).and_then(Option::take)
+        } else {
+            let page = base.page(right)?;
+            let length = (page.bytes().len() / self.page_size) as u64;
+            let image = Image::of_page(&page, Vec::new(), right)?;
+            self.freed.push(Run { start: right, length });
+            Some(image)
+        };
+        let Some(right_image) = right_image else {
+            return Err(crate::source::out_of_bounds(right, IMAGE_BIT));
+        };
+        let merged = self.image_mut(left)?;
+        merged.append(&right_image);
+        merged.shrunk = true;
+        if is_image(right) {
+            self.vacant.push(slot_of(right) as u32);
+        }
+        self.keep(right_image);
+        let parent = self.image_mut(id)?;
+        parent.remove(left_index + 1);
+        parent.shrunk = true;
+        self.counters.rebalance += 1;
+        Ok(Some(left_index))
+    }
+}

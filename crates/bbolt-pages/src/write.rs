@@ -1,0 +1,744 @@
+//! Write transactions: the handles through which buckets are changed, and the commit.
+//!
+//! Owns [`WriteTx`], [`BucketMut`], [`CursorMut`] and the order of a commit: changed pages, one barrier, the meta page, one barrier. Never overwrites a
+//! page that the current or an open older state uses. Limits: one handle borrows the transaction at a time; [`BucketId`] is how to
+//! come back to another bucket. What the disk holds after a failed barrier is not known, so the writer is then closed until reopen.
+
+use std::time::Instant;
+
+use crate::bucket::{Bucket, Entry};
+use crate::cursor::Cursor;
+use crate::db::{Published, Writer};
+use crate::error::{Error, Result, Usage};
+use crate::free::{FreePages, Run};
+use crate::io::Storage;
+use crate::page::{FreelistPage, LONG_FREELIST, Meta, NO_FREELIST, PAGE_HEADER_BYTES, PageHeader, PageKind};
+use crate::source::Source;
+use crate::tx::{Core, root_id};
+use crate::work::{Allocate, BucketId, Work};
+use crate::{MAX_KEY_BYTES, MAX_NAME_BYTES, MAX_VALUE_BYTES};
+
+/// The least length a file grows to; from here it doubles until it grows by `alloc_size`.
+const LEAST_GROWTH: u64 = 32 << 10;
+
+/// The write transaction. Dropping it without a commit rolls it back.
+///
+/// It sees its own changes; nobody else does until the commit. `Send`.
+pub struct WriteTx<'db> {
+    core: Core<'db>,
+    /// Taken when the transaction ends.
+    writer: Option<Box<Writer>>,
+    /// An error left the transaction in a state that must not be committed.
+    failed: bool,
+}
+
+impl<'db> WriteTx<'db> {
+    pub(crate) fn new(core: Core<'db>, writer: Box<Writer>) -> Self {
+        Self { core, writer: Some(writer), failed: false }
+    }
+
+    fn work(&self) -> &Work {
+        &self.writer.as_ref().expect("the writer is here until the transaction ends").work
+    }
+
+    /// Runs an edit; an error that is not the caller's makes the transaction useless.
+    fn edit<T>(&mut self, edit: impl FnOnce(&mut Work, &Source<'_>) -> Result<T>) -> Result<T> {
+        if self.failed {
+            return Err(Usage::TransactionFailed.into());
+        }
+        let writer = self.writer.as_mut().expect("the writer is here until the transaction ends");
+        let result = edit(&mut writer.work, &self.core.source(None));
+        if let Err(error) = &result {
+            self.failed = !matches!(error, Error::Usage(_));
+        }
+        result
+    }
+
+    /// The id this transaction will have when it is committed.
+    pub fn txid(&self) -> u64 {
+        self.work().txid()
+    }
+
+    /// Bytes of the database as it was when this transaction began: high-water mark times page size.
+    pub fn size(&self) -> u64 {
+        self.core.meta.high_water * self.core.db.page_size
+    }
+
+    /// The meta this transaction began from.
+    pub fn meta(&self) -> Meta {
+        self.core.meta
+    }
+
+    /// Bytes of a page.
+    pub fn page_size(&self) -> u32 {
+        self.core.meta.page_size
+    }
+
+    /// A reading view of the root bucket, this transaction's changes included.
+    pub fn root(&self) -> Bucket<'_> {
+        let work = self.work();
+        work.view(root_id(work.txid()), self.core.source(Some(work)))
+    }
+
+    /// A reading view of the top-level bucket `name`; `None` if there is none.
+    ///
+    /// # Errors
+    /// Damage on the way to it, or a failed read.
+    pub fn bucket(&self, name: &[u8]) -> Result<Option<Bucket<'_>>> {
+        self.root().bucket(name)
+    }
+
+    /// The root bucket, to be changed: top-level buckets are created and deleted here.
+    pub fn root_mut(&mut self) -> BucketMut<'_, 'db> {
+        BucketMut { tx: self, index: 0 }
+    }
+
+    /// The top-level bucket `name`, to be changed.
+    ///
+    /// # Errors
+    /// [`Usage::BucketNotFound`]; damage, or a failed read.
+    pub fn bucket_mut(&mut self, name: &[u8]) -> Result<BucketMut<'_, 'db>> {
+        self.root_mut().into_bucket(name)
+    }
+
+    /// Creates the top-level bucket `name`.
+    ///
+    /// # Errors
+    /// As [`BucketMut::create_bucket`].
+    pub fn create_bucket(&mut self, name: &[u8]) -> Result<BucketMut<'_, 'db>> {
+        let index = self.root_mut().create(name)?;
+        Ok(BucketMut { tx: self, index })
+    }
+
+    /// Opens the top-level bucket `name`, creating it if it is missing.
+    ///
+    /// # Errors
+    /// As [`BucketMut::create_bucket_if_not_exists`].
+    pub fn create_bucket_if_not_exists(&mut self, name: &[u8]) -> Result<BucketMut<'_, 'db>> {
+        let index = self.root_mut().create_if_not_exists(name)?;
+        Ok(BucketMut { tx: self, index })
+    }
+
+    /// Deletes the top-level bucket `name` with all it holds.
+    ///
+    /// # Errors
+    /// As [`BucketMut::delete_bucket`].
+    pub fn delete_bucket(&mut self, name: &[u8]) -> Result<()> {
+        self.root_mut().delete_bucket(name)
+    }
+
+    /// Opens the bucket at `path`, names from the top; the empty path is the root.
+    ///
+    /// # Errors
+    /// [`Usage::BucketNotFound`]; damage, or a failed read.
+    pub fn open_bucket(&mut self, path: &[&[u8]]) -> Result<BucketId> {
+        let mut bucket = self.root_mut();
+        for name in path {
+            bucket = bucket.into_bucket(name)?;
+        }
+        Ok(bucket.id())
+    }
+
+    /// The opened bucket behind a handle.
+    ///
+    /// # Errors
+    /// [`Usage::BucketGone`] if it was deleted or is another transaction's.
+    pub fn at(&mut self, id: BucketId) -> Result<BucketMut<'_, 'db>> {
+        let index = self.work().check(id)?;
+        Ok(BucketMut { tx: self, index })
+    }
+
+    /// A reading view of the opened bucket behind a handle.
+    ///
+    /// # Errors
+    /// As [`WriteTx::at`].
+    pub fn view(&self, id: BucketId) -> Result<Bucket<'_>> {
+        let work = self.work();
+        work.check(id)?;
+        Ok(work.view(id, self.core.source(Some(work))))
+    }
+
+    /// Moves the bucket `name` from bucket `from` to bucket `to`, with all it holds and all that this transaction changed in it.
+    ///
+    /// # Errors
+    /// In this order: [`Usage::BucketNotFound`], [`Usage::IncompatibleValue`] (a plain key), [`Usage::SameBuckets`], [`Usage::BucketExists`],
+    /// [`Usage::IncompatibleValue`] (a plain key in the target), [`Usage::IntoItself`].
+    pub fn move_bucket(&mut self, from: BucketId, name: &[u8], to: BucketId) -> Result<()> {
+        let (from, to) = (self.work().check(from)?, self.work().check(to)?);
+        self.edit(|work, base| work.move_bucket(base, from, name, to))
+    }
+
+    /// The first damage that a `get` of this transaction met and could not tell of.
+    pub fn fault(&self) -> Option<Error> {
+        self.core.fault.get().cloned()
+    }
+
+    /// Gives up all changes.
+    pub fn rollback(self) {
+        drop(self);
+    }
+
+    /// Makes all changes durable and visible to transactions that begin later.
+    ///
+    /// Cost: one write a changed page, two waits for the disk, no matter how many changes.
+    ///
+    /// # Errors
+    /// Whatever the error, nothing acknowledged before is lost. [`Usage::MaxSizeReached`], a full disk or damage leave the database as it was and
+    /// usable. If a wait for the disk failed, nobody knows which state the disk holds: all later write transactions get
+    /// [`Error::Poisoned`] until the database is reopened, which shows one state or the other, whole.
+    pub fn commit(mut self) -> Result<()> {
+        if self.failed {
+            return Err(Usage::TransactionFailed.into());
+        }
+        if let Some(fault) = self.fault() {
+            return Err(fault);
+        }
+        let mut writer = self.writer.take().expect("the writer is here until the transaction ends");
+        let result = Commit::new(&self.core, &mut writer).run();
+        let poison = matches!(result, Err((_, true)));
+        self.core.db.give_writer(writer, poison);
+        result.map_err(|(error, _)| error)
+    }
+}
+
+impl Drop for WriteTx<'_> {
+    fn drop(&mut self) {
+        if let Some(writer) = self.writer.take() {
+            self.core.db.give_writer(writer, false);
+        }
+    }
+}
+
+impl std::fmt::Debug for WriteTx<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("WriteTx").field("txid", &(self.core.meta.txid + 1)).finish_non_exhaustive()
+    }
+}
+
+// ---- buckets -------------------------------------------------------------------------------------------------------
+
+/// A bucket that can be changed. It borrows the transaction, so there is one at a time; [`BucketMut::id`] is a handle to come back by.
+pub struct BucketMut<'a, 'db> {
+    tx: &'a mut WriteTx<'db>,
+    index: u32,
+}
+
+fn check_name(name: &[u8]) -> Result<()> {
+    if name.is_empty() {
+        return Err(Usage::BucketNameRequired.into());
+    }
+    if name.len() > MAX_NAME_BYTES {
+        return Err(Usage::BucketNameTooLarge { given: name.len() as u64 }.into());
+    }
+    Ok(())
+}
+
+impl<'a, 'db> BucketMut<'a, 'db> {
+    /// A handle that outlives this borrow.
+    pub fn id(&self) -> BucketId {
+        self.tx.work().id(self.index)
+    }
+
+    /// A reading view: cursors, ranges, nested buckets.
+    pub fn as_bucket(&self) -> Bucket<'_> {
+        let work = self.tx.work();
+        work.view(work.id(self.index), self.tx.core.source(Some(work)))
+    }
+
+    /// The value at `key`, as [`Bucket::get`].
+    pub fn get(&self, key: &[u8]) -> Option<&[u8]> {
+        self.as_bucket().get(key)
+    }
+
+    /// Stores `value` at `key`, replacing what stands there. Both are copied.
+    ///
+    /// # Errors
+    /// In this order: [`Usage::KeyRequired`], [`Usage::KeyTooLarge`], [`Usage::ValueTooLarge`], [`Usage::IncompatibleValue`] (a bucket stands there).
+    pub fn put(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
+        if key.is_empty() {
+            return Err(Usage::KeyRequired.into());
+        }
+        if key.len() > MAX_KEY_BYTES {
+            return Err(Usage::KeyTooLarge { given: key.len() as u64 }.into());
+        }
+        if value.len() > MAX_VALUE_BYTES {
+            return Err(Usage::ValueTooLarge { given: value.len() as u64 }.into());
+        }
+        let index = self.index;
+        self.tx.edit(|work, base| work.put(base, index, key, 0, value))
+    }
+
+    /// Deletes `key`; a missing one is no error and changes nothing.
+    ///
+    /// # Errors
+    /// [`Usage::IncompatibleValue`] if a bucket stands there.
+    pub fn delete(&mut self, key: &[u8]) -> Result<()> {
+        let index = self.index;
+        self.tx.edit(|work, base| work.delete(base, index, key))
+    }
+
+    /// The bucket `name` in this one, to be changed.
+    ///
+    /// # Errors
+    /// [`Usage::BucketNotFound`]; damage, or a failed read.
+    pub fn bucket_mut(&mut self, name: &[u8]) -> Result<BucketMut<'_, 'db>> {
+        let index = self.open(name)?;
+        Ok(BucketMut { tx: self.tx, index })
+    }
+
+    /// As [`BucketMut::bucket_mut`], going down for good: for walking a path.
+    ///
+    /// # Errors
+    /// As [`BucketMut::bucket_mut`].
+    pub fn into_bucket(mut self, name: &[u8]) -> Result<Self> {
+        let index = self.open(name)?;
+        Ok(Self { tx: self.tx, index })
+    }
+
+    fn open(&mut self, name: &[u8]) -> Result<u32> {
+        let index = self.index;
+        self.tx.edit(|work, base| {
+            work.open_child(base, index, name)?.ok_or_else(|| Usage::BucketNotFound.into())
+        })
+    }
+
+    fn create(&mut self, name: &[u8]) -> Result<u32> {
+        check_name(name)?;
+        let index = self.index;
+        self.tx.edit(|work, base| work.create(base, index, name))
+    }
+
+    fn create_if_not_exists(&mut self, name: &[u8]) -> Result<u32> {
+        match self.create(name) {
+            Err(Error::Usage(Usage::BucketExists)) => self.open(name),
+            result => result,
+        }
+    }
+
+    /// Creates the bucket `name` in this one.
+    ///
+    /// # Errors
+    /// In this order: [`Usage::BucketNameRequired`], [`Usage::BucketExists`], [`Usage::IncompatibleValue`] (a plain key stands there).
+    pub fn create_bucket(&mut self, name: &[u8]) -> Result<BucketMut<'_, 'db>> {
+        let index = self.create(name)?;
+        Ok(BucketMut { tx: self.tx, index })
+    }
+
+    /// Opens the bucket `name` in this one, creating it if it is missing.
+    ///
+    /// # Errors
+    /// [`Usage::BucketNameRequired`], [`Usage::IncompatibleValue`] (a plain key stands there).
+    pub fn create_bucket_if_not_exists(&mut self, name: &[u8]) -> Result<BucketMut<'_, 'db>> {
+        let index = self.create_if_not_exists(name)?;
+        Ok(BucketMut { tx: self.tx, index })
+    }
+
+    /// Deletes the bucket `name` in this one with all it holds.
+    ///
+    /// # Errors
+    /// [`Usage::BucketNotFound`], [`Usage::IncompatibleValue`] (a plain key). Damage in what it holds leaves everything as it was.
+    pub fn delete_bucket(&mut self, name: &[u8]) -> Result<()> {
+        let index = self.index;
+        self.tx.edit(|work, base| work.delete_bucket(base, index, name))
+    }
+
+    /// The bucket's sequence.
+    pub fn sequence(&self) -> u64 {
+        self.tx.work().sequence(self.index)
+    }
+
+    /// Sets the bucket's sequence.
+    ///
+    /// # Errors
+    /// [`Usage::TransactionFailed`] after an earlier error.
+    pub fn set_sequence(&mut self, sequence: u64) -> Result<()> {
+        let index = self.index;
+        self.tx.edit(|work, _| {
+            work.set_sequence(index, sequence);
+            Ok(())
+        })
+    }
+
+    /// Adds one to the sequence and gives it; after 2^64 − 1 comes 0.
+    ///
+    /// # Errors
+    /// As [`BucketMut::set_sequence`].
+    pub fn next_sequence(&mut self) -> Result<u64> {
+        let next = self.sequence().wrapping_add(1);
+        self.set_sequence(next)?;
+        Ok(next)
+    }
+
+    /// How full pages are left when they are split: 0.5 at first; 1.0 for keys that arrive in order. Good for this transaction.
+    pub fn fill_percent(&self) -> f64 {
+        self.tx.work().fill_percent(self.index)
+    }
+
+    /// Sets [`BucketMut::fill_percent`]. Splitting clamps it to 0.1 … 1.0, as bbolt does.
+    pub fn set_fill_percent(&mut self, fill_percent: f64) {
+        let index = self.index;
+        if let Some(writer) = &mut self.tx.writer {
+            writer.work.set_fill_percent(index, fill_percent);
+        }
+    }
+
+    /// A cursor that may delete, standing nowhere yet.
+    pub fn cursor(&mut self) -> CursorMut<'_, 'db> {
+        self.cursor_at(CursorState::default())
+    }
+
+    /// A cursor that stands where another stood when it was taken apart by [`CursorMut::into_state`].
+    pub fn cursor_at(&mut self, state: CursorState) -> CursorMut<'_, 'db> {
+        CursorMut { tx: self.tx, index: self.index, state }
+    }
+}
+
+impl std::fmt::Debug for BucketMut<'_, '_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("BucketMut").field("id", &self.id()).finish_non_exhaustive()
+    }
+}
+
+// ---- cursors that may delete ---------------------------------------------------------------------------------------
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum At {
+    #[default]
+    Nowhere,
+    /// On the key, if it is still there; else between its neighbours.
+    Key,
+    End,
+}
+
+/// Where a [`CursorMut`] stands, without its transaction: by key, so it stays true whatever is changed meanwhile.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CursorState {
+    key: Vec<u8>,
+    at: At,
+}
+
+/// A cursor in a write transaction. It moves as [`Cursor`] does, over the transaction's own changes, and may delete what it stands on; `next` then
+/// gives the entry after the deleted one and `prev` the one before, whatever was changed in between.
+///
+/// Cost: it stands on a key and not on a page, so each move is a descent from the root.
+pub struct CursorMut<'a, 'db> {
+    tx: &'a mut WriteTx<'db>,
+    index: u32,
+    state: CursorState,
+}
+
+impl CursorMut<'_, '_> {
+    fn go<'s>(
+        &'s mut self,
+        missing: Option<At>,
+        place: impl FnOnce(&mut Cursor<'s>, &CursorState) -> Result<Option<Entry<'s>>>,
+    ) -> Result<Option<Entry<'s>>> {
+        let work = self.tx.work();
+        let bucket = work.view(work.id(self.index), self.tx.core.source(Some(work)));
+        let entry = place(&mut bucket.cursor(), &self.state)?;
+        match (entry, missing) {
+            (Some(entry), _) => {
+                self.state.at = At::Key;
+                self.state.key.clear();
+                self.state.key.extend_from_slice(entry.key);
+            }
+            (None, Some(at)) => self.state.at = at,
+            (None, None) => {}
+        }
+        Ok(entry)
+    }
+
+    /// As [`Cursor::first`].
+    ///
+    /// # Errors
+    /// Damage on the way, or a failed read.
+    pub fn first(&mut self) -> Result<Option<Entry<'_>>> {
+        self.go(Some(At::Nowhere), |cursor, _| cursor.first())
+    }
+
+    /// As [`Cursor::last`].
+    ///
+    /// # Errors
+    /// As [`CursorMut::first`].
+    pub fn last(&mut self) -> Result<Option<Entry<'_>>> {
+        self.go(Some(At::Nowhere), |cursor, _| cursor.last())
+    }
+
+    /// As [`Cursor::seek`].
+    ///
+    /// # Errors
+    /// As [`CursorMut::first`].
+    pub fn seek(&mut self, key: &[u8]) -> Result<Option<Entry<'_>>> {
+        self.go(Some(At::End), |cursor, _| cursor.seek(key))
+    }
+
+    /// As [`Cursor::next`].
+    ///
+    /// # Errors
+    /// As [`CursorMut::first`].
+    #[expect(clippy::should_implement_trait, reason = "bbolt's name; what it lends borrows the cursor")]
+    pub fn next(&mut self) -> Result<Option<Entry<'_>>> {
+        self.go(None, |cursor, state| {
+            if state.at != At::Key {
+                return Ok(None);
+            }
+            match cursor.seek(&state.key)? {
+                Some(entry) if entry.key == state.key => cursor.next(),
+                // What it stood on is gone; the one behind it comes next.
+                other => Ok(other),
+            }
+        })
+    }
+
+    /// As [`Cursor::prev`].
+    ///
+    /// # Errors
+    /// As [`CursorMut::first`].
+    pub fn prev(&mut self) -> Result<Option<Entry<'_>>> {
+        self.go(None, |cursor, state| match state.at {
+            At::Nowhere => Ok(None),
+            At::End => cursor.last(),
+            At::Key => {
+                cursor.seek(&state.key)?;
+                cursor.prev()
+            }
+        })
+    }
+
+    /// The entry it stands on, if it is still there.
+    ///
+    /// # Errors
+    /// As [`CursorMut::first`].
+    pub fn current(&self) -> Result<Option<Entry<'_>>> {
+        if self.state.at != At::Key {
+            return Ok(None);
+        }
+        let work = self.tx.work();
+        work.view(work.id(self.index), self.tx.core.source(Some(work))).entry(&self.state.key)
+    }
+
+    /// Deletes the entry it stands on.
+    ///
+    /// # Errors
+    /// [`Usage::NoEntry`] if it stands on none, [`Usage::IncompatibleValue`] on a bucket.
+    pub fn delete(&mut self) -> Result<()> {
+        match self.current()? {
+            None => return Err(Usage::NoEntry.into()),
+            Some(entry) if entry.is_bucket() => return Err(Usage::IncompatibleValue.into()),
+            Some(_) => {}
+        }
+        let (index, key) = (self.index, &self.state.key);
+        self.tx.edit(|work, base| work.delete(base, index, key))
+    }
+
+    /// The position without the borrow of the transaction.
+    pub fn into_state(self) -> CursorState {
+        self.state
+    }
+}
+
+impl std::fmt::Debug for CursorMut<'_, '_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CursorMut").field("state", &self.state).finish_non_exhaustive()
+    }
+}
+
+// ---- commit --------------------------------------------------------------------------------------------------------
+
+/// Pages for a commit: free ones first, lowest address first, then from the high-water mark.
+struct Pages<'a> {
+    free: &'a mut FreePages,
+    high_water: u64,
+    page_size: u64,
+    max_size: u64,
+    taken: Vec<Run>,
+    fresh: Vec<Run>,
+}
+
+impl Allocate for Pages<'_> {
+    fn allocate(&mut self, pages: u64) -> Result<u64> {
+        if let Some(run) = self.free.take(pages) {
+            self.taken.push(run);
+            return Ok(run.start);
+        }
+        let start = self.high_water;
+        let needed = (start + pages).saturating_mul(self.page_size);
+        if self.max_size != 0 && needed > self.max_size {
+            return Err(Usage::MaxSizeReached { needed, limit: self.max_size }.into());
+        }
+        self.high_water += pages;
+        self.fresh.push(Run { start, length: pages });
+        Ok(start)
+    }
+}
+
+/// One commit, step by step. Until the meta page is written every failure is undone; from then on it poisons.
+struct Commit<'a, 'db> {
+    core: &'a Core<'db>,
+    writer: &'a mut Writer,
+}
+
+impl<'a, 'db> Commit<'a, 'db> {
+    fn new(core: &'a Core<'db>, writer: &'a mut Writer) -> Self {
+        Self { core, writer }
+    }
+
+    /// The flag of an error: whether the writer is poisoned by it.
+    fn run(self) -> Result<(), (Error, bool)> {
+        let Self { core, writer } = self;
+        let Writer { free, work, file_bytes, buffer, .. } = writer;
+        let db = &*core.db;
+        let Some(free) = free.as_mut() else { return Err((Usage::FreePagesNotLoaded.into(), false)) };
+        let mut pages = Pages {
+            free,
+            high_water: core.meta.high_water,
+            page_size: db.page_size,
+            max_size: db.options.max_size,
+            taken: Vec::new(),
+            fresh: Vec::new(),
+        };
+        let mut listed = Vec::new();
+        let result = Self::write_all(core, work, &mut pages, &mut listed, file_bytes, buffer);
+        let (taken, fresh) = (std::mem::take(&mut pages.taken), std::mem::take(&mut pages.fresh));
+        let published = match result {
+            Ok(published) => published,
+            Err((error, poison)) => {
+                for run in listed {
+                    free.unlist(run);
+                }
+                for run in taken {
+                    free.untake(run);
+                }
+                return Err((error, poison));
+            }
+        };
+        let readers = db.readers.publish(published.meta.txid, published);
+        free.commit(published.meta.txid, listed.into_iter(), taken.into_iter().chain(fresh), readers);
+        Ok(())
+    }
+
+    /// Everything up to the second barrier.
+    fn write_all(
+        core: &Core<'_>,
+        work: &mut Work,
+        pages: &mut Pages<'_>,
+        listed: &mut Vec<Run>,
+        file_bytes: &mut u64,
+        buffer: &mut Vec<u8>,
+    ) -> Result<Published, (Error, bool)> {
+        let undo = |error| (error, false);
+        let db = &*core.db;
+        let source = core.source(None);
+        let started = Instant::now();
+        let root = work.store(&source, pages).map_err(undo)?;
+        work.counters.rebalance_time += started.elapsed();
+
+        // The pages this transaction no longer uses, those of the old freelist among them, are listed as free by the new one.
+        for &run in work.freed() {
+            pages.free.list(run).map_err(|damage| undo(damage.into()))?;
+            listed.push(run);
+        }
+        if core.meta.freelist != NO_FREELIST {
+            let old = source.page(core.meta.freelist).map_err(undo)?;
+            let run = Run { start: core.meta.freelist, length: old.bytes().len() as u64 / db.page_size };
+            pages.free.list(run).map_err(|damage| undo(damage.into()))?;
+            listed.push(run);
+        }
+        let (freelist, freelist_bytes) = if db.options.no_freelist_sync {
+            (NO_FREELIST, 0)
+        } else {
+            let needed = FreelistPage::bytes_for(pages.free.listed_count()) / db.page_size + 1;
+            let start = pages.allocate(needed).map_err(undo)?;
+            (start, (needed * db.page_size) as usize)
+        };
+
+        let started = Instant::now();
+        let needed = pages.high_water * db.page_size;
+        Self::grow(&*db.storage, &db.options, needed, file_bytes).map_err(undo)?;
+        work.counters.page_count += (pages.taken.len() + pages.fresh.len()) as u64;
+        let all = pages.taken.iter().chain(&pages.fresh);
+        work.counters.page_alloc += all.map(|run| run.length * db.page_size).sum::<u64>();
+
+        let write = |page: u64, bytes: &[u8]| {
+            let offset = page * db.page_size;
+            db.storage.write_at(offset, bytes).map_err(|error| Error::io("write", offset, error))
+        };
+        work.for_each_write(&write).map_err(undo)?;
+        let mut writes = work.write_count() as u64;
+        if freelist_bytes > 0 {
+            encode_freelist(pages.free, freelist, freelist_bytes, db.page_size, buffer);
+            write(freelist, buffer).map_err(undo)?;
+            writes += 1;
+        }
+        // What was just written must be visible to the readers of the new state.
+        *file_bytes = (*file_bytes).max(needed);
+        let (_, current) = db.readers.current();
+        let map = db.map_for(current.map, *file_bytes).map_err(undo)?;
+
+        if !db.options.no_sync {
+            db.storage.sync().map_err(|error| (Error::io("sync", 0, error), true))?;
+        }
+        let meta = Meta { root, freelist, high_water: pages.high_water, txid: work.txid(), ..core.meta };
+        let page = meta.txid % 2;
+        buffer.clear();
+        buffer.resize(db.page_size as usize, 0);
+        meta.write(page, buffer);
+        let offset = page * db.page_size;
+        let written = if db.options.no_sync {
+            db.storage.write_at(offset, buffer)
+        } else {
+            db.storage.write_durable(offset, buffer)
+        };
+        written.map_err(|error| (Error::io("write meta", offset, error), true))?;
+        work.counters.write += writes + 1;
+        work.counters.write_time += started.elapsed();
+        Ok(Published { meta, map })
+    }
+
+    /// Lengthens the file ahead of its use, so that most commits change no length. Its new length becomes durable with the data.
+    fn grow(
+        storage: &dyn Storage,
+        options: &crate::Options,
+        needed: u64,
+        file_bytes: &mut u64,
+    ) -> Result<()> {
+        if needed <= *file_bytes || options.no_grow_sync {
+            return Ok(());
+        }
+        let step = options.alloc_size.max(LEAST_GROWTH);
+        let ahead = if needed < step {
+            needed.next_power_of_two().clamp(LEAST_GROWTH, step)
+        } else {
+            needed.checked_next_multiple_of(step).unwrap_or(needed)
+        };
+        let limit = if options.max_size == 0 { u64::MAX } else { options.max_size.max(needed) };
+        let length = ahead.min(limit);
+        storage.set_len(length).map_err(|error| Error::io("set length", length, error))?;
+        *file_bytes = length;
+        Ok(())
+    }
+}
+
+/// The freelist page: free and pending ids, ascending.
+fn encode_freelist(free: &FreePages, page: u64, bytes: usize, page_size: u64, buffer: &mut Vec<u8>) {
+    let count = free.listed_count();
+    let overflow = (bytes as u64 / page_size - 1) as u32;
+    buffer.clear();
+    buffer.resize(PAGE_HEADER_BYTES, 0);
+    let short = u16::try_from(count).ok().filter(|&count| count < LONG_FREELIST);
+    let header = PageHeader {
+        id: page,
+        flags: PageKind::Freelist.flags(),
+        count: short.unwrap_or(LONG_FREELIST),
+        overflow,
+    };
+    header.write(buffer);
+    if short.is_none() {
+        buffer.extend_from_slice(&count.to_le_bytes());
+    }
+    for id in free.listed() {
+        buffer.extend_from_slice(&id.to_le_bytes());
+    }
+    debug_assert!(buffer.len() <= bytes, "the size was computed for at least as many ids");
+    buffer.resize(bytes, 0);
+}
