@@ -123,7 +123,17 @@ impl<'a> Tree<'a> {
 
     /// Visits everything in `bucket`, its sub-buckets included.
     pub fn walk(&self, bucket: &FoundBucket) -> Walk<'a> {
+        self.walk_as(bucket, false)
+    }
+
+    /// Visits what stands in `bucket` itself: its sub-buckets are told and not entered.
+    pub fn walk_flat(&self, bucket: &FoundBucket) -> Walk<'a> {
+        self.walk_as(bucket, true)
+    }
+
+    fn walk_as(&self, bucket: &FoundBucket, flat: bool) -> Walk<'a> {
         let mut walk = Walk {
+            flat,
             tree: *self,
             seen: PageSet::new(self.meta.high_water.min(self.file.pages_in_file())),
             frames: Vec::new(),
@@ -209,6 +219,8 @@ pub struct Walk<'a> {
     path: Vec<Vec<u8>>,
     /// What the step before promised: it is entered first.
     waiting: Option<Waiting>,
+    /// Sub-buckets end where they begin.
+    flat: bool,
 }
 
 #[derive(Debug)]
@@ -330,7 +342,9 @@ impl<'a> Walk<'a> {
             Err(damage) => return Ok(Step::Damage(damage)),
         };
         self.path.push(bytes[name].to_vec());
-        self.waiting = Some(if header.root == 0 {
+        self.waiting = Some(if self.flat {
+            Waiting::End
+        } else if header.root == 0 {
             Waiting::Image { image: value.start + BUCKET_HEADER_BYTES..value.end }
         } else {
             Waiting::Page { id: header.root, depth: 0, opens_bucket: true }

@@ -34,6 +34,8 @@ pub(crate) enum Command {
     Serve(Serve),
     /// `bolt demo`.
     Demo(Demo),
+    /// `bolt pages`.
+    Pages(crate::pages_args::Pages),
 }
 
 /// How records are written.
@@ -108,6 +110,11 @@ impl UsageError {
         Self::new("run", message)
     }
 
+    /// The same for `bolt pages`.
+    pub(crate) fn pages(message: impl Into<String>) -> Self {
+        Self::new("pages", message)
+    }
+
     /// The same for `bolt serve`.
     pub(crate) fn serve(message: impl Into<String>) -> Self {
         Self::new("serve", message)
@@ -127,18 +134,19 @@ pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Command
     let mut parser = lexopt::Parser::from_args(words);
     let fail = |e: lexopt::Error| UsageError::new("", e.to_string());
     match parser.next().map_err(fail)? {
-        None => Err(UsageError::new("", "no command given: expected `run`, `serve` or `demo`")),
+        None => Err(UsageError::new("", "no command given: expected `run`, `serve`, `pages` or `demo`")),
         Some(Short('h') | Long("help")) => Ok(Command::Help(HELP)),
         Some(Short('V') | Long("version")) => Ok(Command::Version),
         Some(Value(word)) => match word.to_str() {
             Some("run") => run(&mut parser),
             Some("serve") => serve(&mut parser),
             Some("demo") => demo(&mut parser),
+            Some("pages") => crate::pages_args::parse(&mut parser),
             Some("version") => Ok(Command::Version),
             Some("help") => help(&mut parser),
             _ => Err(UsageError::new(
                 "",
-                format!("unknown command {word:?}: expected `run`, `serve`, `demo` or `help`"),
+                format!("unknown command {word:?}: expected `run`, `serve`, `pages`, `demo` or `help`"),
             )),
         },
         Some(other) => Err(UsageError::new("", other.unexpected().to_string())),
@@ -153,7 +161,11 @@ fn help(parser: &mut lexopt::Parser) -> Result<Command, UsageError> {
             Some("run") => Ok(Command::Help(HELP_RUN)),
             Some("serve") => Ok(Command::Help(HELP_SERVE)),
             Some("demo") => Ok(Command::Help(HELP_DEMO)),
-            _ => Err(UsageError::new("", format!("no help on {word:?}: expected `run`, `serve` or `demo`"))),
+            Some("pages") => Ok(Command::Help(crate::pages_args::HELP)),
+            _ => Err(UsageError::new(
+                "",
+                format!("no help on {word:?}: expected `run`, `serve`, `pages` or `demo`"),
+            )),
         },
         Some(other) => Err(UsageError::new("", other.unexpected().to_string())),
     }
@@ -367,13 +379,14 @@ fn listen(word: &str) -> Result<SocketAddr, UsageError> {
 
 /// `bolt help`.
 pub(crate) const HELP: &str = "\
-bolt - run queries over the Bolt protocol, serve an embedded graph, or see a demo
+bolt - run queries over the Bolt protocol, serve an embedded graph, look into bbolt files, or see a demo
 
 Usage: bolt COMMAND [OPTIONS]
 
 Commands:
   run     run a query against a server and print its records
   serve   serve an embedded property graph, or generated streams, over Bolt
+  pages   look into, check, copy and repair a bbolt database file
   demo    start a server, load a graph, query it, and stream a million records
   help    this text, or `bolt help COMMAND`
 

@@ -1,4 +1,4 @@
-//! `bolt`: run queries over the Bolt protocol, serve an embedded graph, or see a demonstration.
+//! `bolt`: run queries over the Bolt protocol, serve an embedded graph, look into bbolt files, or see a demonstration.
 //!
 //! Owns the words of the command line, the formats of the output and the exit codes; everything else is the libraries'. What may be said
 //! on the command line stands in `args.rs`, how the command ends in `exit.rs`.
@@ -20,6 +20,9 @@ mod engine;
 mod exit;
 mod interrupt;
 mod json;
+mod pages;
+mod pages_args;
+mod pages_text;
 mod params;
 mod password;
 mod progress;
@@ -48,6 +51,7 @@ fn main() -> ExitCode {
         Ok(Command::Run(run)) => run::run(&run),
         Ok(Command::Serve(serve)) => serve::serve(&serve),
         Ok(Command::Demo(demo)) => demo::demo(&demo),
+        Ok(Command::Pages(asked)) => pages::run(&asked),
         Err(e) => Err(Stop::Usage(e)),
     };
     outcome.map_or_else(Stop::report, |()| ExitCode::SUCCESS)

@@ -6,6 +6,7 @@ mod cost;
 mod formats;
 #[cfg(feature = "embedded")]
 mod graph;
+mod pages;
 mod ports;
 #[cfg(unix)]
 mod signals;
