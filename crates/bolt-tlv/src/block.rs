@@ -34,7 +34,7 @@ use core::ops::{Deref, DerefMut, Range};
 use core::ptr::NonNull;
 use core::{fmt, slice};
 
-use bolt_sync::atomic::{AtomicUsize, Ordering, fence};
+use bolt_sync::atomic::{AtomicUsize, Ordering};
 
 use crate::shelf::{self, Class, Core};
 
@@ -221,6 +221,13 @@ impl PooledBuffer {
     fn header(&self) -> &Block {
         // SAFETY: live (2).
         unsafe { self.block.as_ref() }
+    }
+
+    /// The class the buffer belongs to, as a mere address.
+    #[cfg(feature = "std")]
+    #[inline]
+    pub(crate) fn class(&self) -> NonNull<Class> {
+        self.header().class
     }
 
     /// Bytes of the class: how long the buffer can be made.
@@ -422,8 +429,9 @@ impl Drop for SharedFrame {
         }
         // Release: what this holder read comes before the next use of the block; pairs with the Acquire fence below.
         if holders.fetch_sub(1, Ordering::Release) == 1 {
-            // Acquire: pairs with the Release of every other holder's decrement.
-            fence(Ordering::Acquire);
+            // Acquire: pairs with the Release of every other holder's decrement. A load where a fence would do, since
+            // ThreadSanitizer follows no fences.
+            holders.load(Ordering::Acquire);
             self.last();
         }
     }

@@ -46,7 +46,7 @@ pub enum Strategy {
     #[cfg(feature = "std")]
     #[cfg_attr(feature = "std", default)]
     Magazines,
-    /// A ring from one returning thread to one taking thread. Buffers that are dropped instead of given
+    /// A ring from one returning thread to one taking thread; see [`BufferPool::ring`]. Buffers that are dropped instead of given
     /// to the ring go to a list behind a mutex.
     #[cfg(feature = "std")]
     Ring,
@@ -160,6 +160,19 @@ impl BufferPool {
     #[must_use]
     pub fn strategy(&self) -> Strategy {
         self.core.options().strategy
+    }
+
+    /// When buffers are cleared.
+    #[must_use]
+    pub fn zeroing(&self) -> Zeroing {
+        self.core.options().zeroing
+    }
+
+    /// The class a buffer is of, if it is a kept one of this pool.
+    #[cfg(feature = "std")]
+    #[inline]
+    pub(crate) fn class_of_buffer(&self, buffer: &PooledBuffer) -> Option<usize> {
+        self.core.class_of_buffer(buffer)
     }
 
     /// What the pool holds and has done, class by class.

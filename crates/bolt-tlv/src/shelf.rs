@@ -316,12 +316,13 @@ mod locked {
             if shelf.waiting > 0 {
                 self.returned.notify_one();
             }
-            // One buffer came back, so one is woken; a waker costs its owner a look, and it registers again if it loses.
-            let waker = shelf.wakers.pop();
-            drop(shelf);
-            if let Some(waker) = waker {
-                waker.wake();
+            if shelf.wakers.is_empty() {
+                return Given::Kept;
             }
+            // All of them: a task that was cancelled since leaves its waker here, and waking that one alone would wake nobody.
+            let wakers = core::mem::take(&mut shelf.wakers);
+            drop(shelf);
+            wakers.into_iter().for_each(Waker::wake);
             Given::Kept
         }
 
@@ -729,6 +730,14 @@ impl Core {
 
     pub(crate) fn table(&self) -> &ClassTable {
         &self.table
+    }
+
+    #[cfg(feature = "std")]
+    #[inline]
+    pub(crate) fn class_of_buffer(&self, buffer: &PooledBuffer) -> Option<usize> {
+        let index = self.table.class_of(buffer.capacity())?;
+        let class = NonNull::from(self.classes.get(index)?);
+        (buffer.class() == class && !buffer.is_plain()).then_some(index)
     }
 
     pub(crate) fn options(&self) -> &Options {

@@ -1,3 +1,13 @@
-//! The crate's integration tests: one binary, a module for each subject.
+//! The crate's integration tests: one binary, a module for each subject. The counting allocator is installed for all of them.
 
+mod allocations;
+mod config;
+mod frames;
+mod frames_async;
 mod pool;
+mod seed;
+
+use bolt_alloc::CountingAlloc;
+
+#[global_allocator]
+static ALLOCATOR: CountingAlloc = CountingAlloc::new();
