@@ -356,7 +356,7 @@ impl<T: Send> Depot<T> {
         // No magazine is left; perhaps there is room in those that have no thread.
         match given.or_else(|item| self.give_counter(item)) {
             Ok(()) => {
-                lane.counts.kept.bump();
+                lane.counts.kept.publish();
                 Ok(())
             }
             Err(item) => {
@@ -414,7 +414,7 @@ impl<T: Send> Depot<T> {
         let mut state = self.lock();
         let given = self.give_in(&mut state, item, &self.counter_counts);
         match given {
-            Ok(()) => self.counter_counts.kept.bump(),
+            Ok(()) => self.counter_counts.kept.publish(),
             Err(_) => self.counter_counts.refused.bump(),
         }
         self.unlock(state);
@@ -661,7 +661,7 @@ impl<T> Lane<T> {
             state.loaded.push(item)
         });
         if given.is_ok() {
-            self.counts.kept.bump();
+            self.counts.kept.publish();
         }
         given
     }

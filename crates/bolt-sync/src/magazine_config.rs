@@ -117,7 +117,7 @@ impl MagazineCounts {
     pub(crate) fn add(&mut self, lane: &LaneCounts) {
         // Leaving is counted after entering on any one thread, so reading what left first rarely shows a negative sum.
         let (hits, trimmed) = (lane.hits.get(), lane.trimmed.get());
-        let kept = lane.kept.get();
+        let kept = lane.kept.get_published();
         self.hits = self.hits.wrapping_add(hits);
         self.trimmed = self.trimmed.wrapping_add(trimmed);
         self.kept = self.kept.wrapping_add(kept);
@@ -151,6 +151,20 @@ impl Counter {
     #[inline(always)]
     pub(crate) fn bump(&self) {
         self.set(self.get().wrapping_add(1));
+    }
+
+    /// One more, as the last thing an operation does: who reads it by [`get_published`](Self::get_published) and finds everything
+    /// returned may free what the operation touched.
+    #[inline(always)]
+    pub(crate) fn publish(&self) {
+        // Release: pairs with the Acquire in `get_published`.
+        self.0.store(self.get().wrapping_add(1), Ordering::Release);
+    }
+
+    #[inline(always)]
+    pub(crate) fn get_published(&self) -> usize {
+        // Acquire: pairs with the Release in `publish`.
+        self.0.load(Ordering::Acquire)
     }
 }
 

@@ -42,7 +42,7 @@ pub enum Strategy {
     /// A small stack of buffers in each thread before a shared depot: 2 ns, with any number of threads.
     ///
     /// A buffer that lies in one thread's stack cannot be taken by another, so a class can be exhausted for one thread while up to
-    /// `capacity / 8` buffers lie idle with each of the others.
+    /// a quarter of its buffers, and at most 64, lie idle with each of the others.
     #[cfg(feature = "std")]
     #[cfg_attr(feature = "std", default)]
     Magazines,

@@ -37,10 +37,18 @@ use crate::policy::{TrimPolicy, TrimState};
 use crate::pool::{AcquireError, ClassStats, Exhausted, Strategy, Zeroing};
 
 #[cfg(feature = "std")]
-pub(crate) use locked::Locked;
+use hoard::Hoard;
+#[cfg(feature = "std")]
+use locked::Locked;
 
 /// The top bit of a count of buffers that are out: the list is closed.
 const CLOSED: usize = 1 << (usize::BITS - 1);
+
+/// Bit of `Class::special`: buffers are cleared when they come back.
+const ZERO_ON_RETURN: u32 = 1;
+/// Bit of `Class::special`: the pool is closed, and its magazines count no more by themselves.
+#[cfg(feature = "std")]
+const ENDED: u32 = 2;
 
 /// What the giver of a buffer has to do afterwards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,12 +64,19 @@ pub(crate) enum FreeList {
     LockFree(Box<LockFree>),
     #[cfg(feature = "std")]
     Locked(Locked),
+    #[cfg(feature = "std")]
+    Magazines(Hoard),
 }
 
 impl FreeList {
     fn new(strategy: Strategy, capacity: usize) -> Self {
         match strategy {
             Strategy::List => Self::LockFree(Box::new(LockFree::new(capacity))),
+            #[cfg(feature = "std")]
+            Strategy::Magazines => match Hoard::new(capacity) {
+                Some(hoard) => Self::Magazines(hoard),
+                None => Self::Locked(Locked::new(capacity)),
+            },
             #[cfg(feature = "std")]
             _ => Self::Locked(Locked::new(capacity)),
         }
@@ -74,6 +89,8 @@ impl FreeList {
             Self::LockFree(list) => list.take(),
             #[cfg(feature = "std")]
             Self::Locked(list) => list.take(),
+            #[cfg(feature = "std")]
+            Self::Magazines(list) => list.take(),
         }
     }
 
@@ -84,6 +101,8 @@ impl FreeList {
             Self::LockFree(list) => list.give(slot),
             #[cfg(feature = "std")]
             Self::Locked(list) => list.give(slot),
+            #[cfg(feature = "std")]
+            Self::Magazines(list) => list.give(slot),
         }
     }
 
@@ -97,6 +116,12 @@ impl FreeList {
                 list.count_out();
                 Some(slot)
             }
+            #[cfg(feature = "std")]
+            Self::Magazines(list) => {
+                let slot = make(0)?;
+                list.count_out();
+                Some(slot)
+            }
         }
     }
 
@@ -106,6 +131,8 @@ impl FreeList {
             Self::LockFree(list) => list.release(n),
             #[cfg(feature = "std")]
             Self::Locked(list) => list.release(n),
+            #[cfg(feature = "std")]
+            Self::Magazines(list) => list.release(n),
         }
     }
 
@@ -115,6 +142,8 @@ impl FreeList {
             Self::LockFree(list) => list.close(),
             #[cfg(feature = "std")]
             Self::Locked(list) => list.close(),
+            #[cfg(feature = "std")]
+            Self::Magazines(list) => list.close(),
         }
     }
 
@@ -124,6 +153,8 @@ impl FreeList {
             Self::LockFree(list) => list.counts(),
             #[cfg(feature = "std")]
             Self::Locked(list) => list.counts(),
+            #[cfg(feature = "std")]
+            Self::Magazines(list) => list.counts(),
         }
     }
 }
@@ -400,6 +431,108 @@ mod locked {
     }
 }
 
+/// The list in front of which each thread has magazines.
+#[cfg(feature = "std")]
+mod hoard {
+    use bolt_sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+    use bolt_sync::magazine::{MagazineConfig, Magazines};
+
+    use super::Given;
+    use crate::block::Slot;
+
+    /// Magazines, and the numbers that say what is out.
+    pub(crate) struct Hoard {
+        free: Magazines<Slot>,
+        /// Blocks that were made and went out without being taken from here.
+        added: AtomicUsize,
+        /// Blocks that were out and are freed instead of given.
+        ended: AtomicUsize,
+        /// `Last` was said.
+        done: AtomicBool,
+    }
+
+    impl Hoard {
+        /// `None` if the memory for so many cannot be had.
+        pub(crate) fn new(capacity: usize) -> Option<Self> {
+            Some(Self {
+                free: Magazines::new(MagazineConfig::new(capacity).never_refuses()).ok()?,
+                added: AtomicUsize::new(0),
+                ended: AtomicUsize::new(0),
+                done: AtomicBool::new(false),
+            })
+        }
+
+        #[inline(always)]
+        pub(crate) fn take(&self) -> Option<Slot> {
+            self.free.take()
+        }
+
+        /// Nothing is touched after the magazines' own count of returns, which is the last thing they write.
+        #[inline(always)]
+        pub(crate) fn give(&self, slot: Slot) -> Given {
+            if let Err(slot) = self.free.give(slot) {
+                return self.end(slot);
+            }
+            Given::Kept
+        }
+
+        /// Frees a block that was out. The caller keeps the pool meanwhile.
+        #[cold]
+        pub(crate) fn end(&self, slot: Slot) -> Given {
+            drop(slot);
+            // Release: pairs with the Acquire in `out`.
+            self.ended.fetch_add(1, Ordering::Release);
+            Given::Kept
+        }
+
+        /// `Last` if nothing is out, once. Called only after the pool was closed, by who keeps it meanwhile.
+        #[cold]
+        pub(crate) fn look(&self) -> Given {
+            if self.out() > 0 {
+                return Given::Kept;
+            }
+            // Goes through the lock that returns without a lane of their own hold while they count: they are done with it then.
+            while let Some(idle) = self.free.take_shared() {
+                drop(idle);
+            }
+            // AcqRel: one of those who look says it.
+            if self.done.swap(true, Ordering::AcqRel) { Given::Kept } else { Given::Last }
+        }
+
+        /// Frees what can be reached. `Last` if nothing is out.
+        pub(crate) fn close(&self) -> Given {
+            while let Some(idle) = self.free.take_shared() {
+                drop(idle);
+            }
+            self.look()
+        }
+
+        pub(crate) fn count_out(&self) {
+            // Relaxed: every addition comes before the last handle's drop.
+            self.added.fetch_add(1, Ordering::Relaxed);
+        }
+
+        pub(crate) fn release(&self, n: usize) -> usize {
+            (0..n).take_while(|_| self.free.take_shared().is_some()).count()
+        }
+
+        fn out(&self) -> usize {
+            // Acquire: pairs with the Release in `end`.
+            let ended = self.ended.load(Ordering::Acquire);
+            // Returns are counted by Release and read here by Acquire, so what a counted return did is done.
+            let counts = self.free.counts();
+            let went = self.added.load(Ordering::Relaxed).wrapping_add(counts.hits);
+            let out = went.wrapping_sub(counts.kept).wrapping_sub(ended);
+            // While others take and give, the sum may show a return whose take it has not seen.
+            if out > usize::MAX / 2 { 0 } else { out }
+        }
+
+        pub(crate) fn counts(&self) -> (usize, u64) {
+            (self.out(), self.free.counts().hits as u64)
+        }
+    }
+}
+
 /// One size class of a pool.
 pub(crate) struct Class {
     free: FreeList,
@@ -408,6 +541,8 @@ pub(crate) struct Class {
     plain_max: usize,
     zeroing: Zeroing,
     exhausted: Exhausted,
+    /// [`ZERO_ON_RETURN`], and [`ENDED`] once a pool with magazines is closed: 0 while a return has nothing to think about.
+    special: AtomicU32,
     /// Blocks made for the list that exist.
     made: AtomicUsize,
     /// Plain blocks that exist.
@@ -435,6 +570,7 @@ impl Class {
             zeroing: options.zeroing,
             // With nothing kept there is nothing to wait for.
             exhausted: if options.enabled { options.exhausted } else { Exhausted::Allocate },
+            special: AtomicU32::new(if options.zeroing == Zeroing::OnReturn { ZERO_ON_RETURN } else { 0 }),
             made: AtomicUsize::new(0),
             plain: AtomicUsize::new(0),
             created: AtomicU64::new(0),
@@ -485,7 +621,7 @@ impl Class {
                 let deadline = std::time::Instant::now() + timeout.min(century);
                 let slot = match &self.free {
                     FreeList::Locked(list) => list.wait(deadline),
-                    FreeList::LockFree(list) => list.take(),
+                    _ => self.free.take(),
                 };
                 slot.map(|slot| self.buffer(slot, len)).ok_or_else(|| self.refuse(len))
             }
@@ -607,16 +743,12 @@ impl Class {
 /// The caller owned the block of `slot` in a buffer or as the last shared frame, so `class` is alive (block.rs 3).
 #[inline(always)]
 pub(crate) unsafe fn give_back(slot: Slot, class: NonNull<Class>) {
-    if slot.is_plain() {
-        // SAFETY: as above.
-        unsafe { give_back_plain(slot, class) };
-        return;
-    }
     // SAFETY: alive, by the contract.
     let alive = unsafe { class.as_ref() };
-    if alive.zeroing == Zeroing::OnReturn {
+    // Relaxed: who misses ENDED counts as before it (see "How a pool ends").
+    if slot.is_plain() || alive.special.load(Ordering::Relaxed) != 0 {
         // SAFETY: as above.
-        unsafe { give_back_zeroed(slot, class) };
+        unsafe { give_back_special(slot, class) };
         return;
     }
     if alive.free.give(slot) == Given::Last {
@@ -628,10 +760,33 @@ pub(crate) unsafe fn give_back(slot: Slot, class: NonNull<Class>) {
 /// # Safety
 /// As [`give_back`].
 #[cold]
-unsafe fn give_back_zeroed(mut slot: Slot, class: NonNull<Class>) {
-    slot.zero();
+unsafe fn give_back_special(mut slot: Slot, class: NonNull<Class>) {
+    if slot.is_plain() {
+        // SAFETY: as above.
+        unsafe { give_back_plain(slot, class) };
+        return;
+    }
     // SAFETY: alive, by the contract.
     let alive = unsafe { class.as_ref() };
+    // Acquire: pairs with the Release in `close`; whoever sees ENDED sees every take there ever was.
+    let special = alive.special.load(Ordering::Acquire);
+    if special & ZERO_ON_RETURN != 0 {
+        slot.zero();
+    }
+    #[cfg(feature = "std")]
+    if special & ENDED != 0
+        && let FreeList::Magazines(hoard) = &alive.free
+    {
+        // This buffer is out, so the pool is there; and it stays until this thread has looked.
+        let pool = alive.core.upgrade();
+        hoard.end(slot);
+        if hoard.look() == Given::Last {
+            // SAFETY: the class is closed and nothing of it is out; said once; `pool` keeps it meanwhile.
+            unsafe { class_ended(class) };
+        }
+        drop(pool);
+        return;
+    }
     if alive.free.give(slot) == Given::Last {
         // SAFETY: the class is closed and nothing of it is out; said once.
         unsafe { class_ended(class) };
@@ -772,6 +927,13 @@ impl Core {
 
     /// The last handle is gone.
     pub(crate) fn close(this: &Arc<Self>) {
+        #[cfg(feature = "std")]
+        for class in &this.classes {
+            if matches!(class.free, FreeList::Magazines(_)) {
+                // SeqCst: as early as can be; see "How a pool ends" for what comes too late to see it.
+                class.special.fetch_or(ENDED, Ordering::SeqCst);
+            }
+        }
         for class in &this.classes {
             if class.free.close() == Given::Last {
                 // SAFETY: said once; `this` keeps the pool meanwhile.
