@@ -4,6 +4,7 @@ mod basics;
 mod check;
 mod codec;
 mod fixtures;
+mod golden;
 #[cfg(feature = "model")]
 mod model;
 mod repair;
