@@ -153,8 +153,12 @@ impl Runner {
                         Fault::Store(error) => error.name(),
                     };
                     self.malformed |= name == "bad-script";
-                    if matches!(name, "bad-script" | "io" | "damaged" | "poisoned") {
-                        eprintln!("{line} - {fault:?}");
+                    match &fault {
+                        Fault::Script(why) => eprintln!("{line} - expected {why}"),
+                        Fault::Store(error) if matches!(name, "io" | "damaged" | "poisoned") => {
+                            eprintln!("{line} - {error}");
+                        }
+                        _ => {}
                     }
                     writeln!(out, "{number} {first} err {name}")?;
                 }

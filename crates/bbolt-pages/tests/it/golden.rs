@@ -16,6 +16,7 @@ fn assert_golden(name: &str, text: &[u8], results: &[u8], contents: &[u8]) {
     let mut runner = script::Runner::new(path.clone());
     let mut out = Vec::new();
     runner.run(text, &mut out).expect("a script that ends");
+    assert!(!runner.malformed(), "{name} is understood");
     let (ours, theirs) = (String::from_utf8_lossy(&out), String::from_utf8_lossy(results));
     for (line, (ours, theirs)) in ours.lines().zip(theirs.lines()).enumerate() {
         assert_eq!(ours, theirs, "{name}, line {}", line + 1);
