@@ -38,13 +38,12 @@ pub trait FromValue<'a>: Sized {
     /// A value of another type, out of range, or broken.
     fn from_raw(raw: RawRef<'a>) -> Result<Self, DecodeError>;
 
-    /// Reads the value at `next` and moves `next` behind it: one item of a list. `guess` is the iterator's own.
+    /// Reads the next item of a list: at `next`, or behind it where `guess` says so. Both are the iterator's own.
     #[doc(hidden)]
     #[inline(always)]
-    fn read_next(next: &mut RawRef<'a>, _guess: &mut Guess) -> Result<Self, DecodeError> {
-        let raw = *next;
-        next.at = raw.end();
-        Self::from_raw(raw)
+    fn read_next(next: &mut RawRef<'a>, guess: &mut Guess) -> Result<Self, DecodeError> {
+        guess.pass_over(next);
+        Self::from_raw(*next)
     }
 
     /// What a missing property or dictionary key reads as, if that is no error.
@@ -55,6 +54,18 @@ pub trait FromValue<'a>: Sized {
     }
 }
 
+/// How items that cannot nest are read: where the next one begins is known beforehand, and need not wait for this one.
+macro_rules! read_next_leaf {
+    () => {
+        #[inline(always)]
+        fn read_next(next: &mut RawRef<'a>, _guess: &mut Guess) -> Result<Self, DecodeError> {
+            let raw = *next;
+            next.at = raw.end();
+            Self::from_raw(raw)
+        }
+    };
+}
+
 /// One implementation a line: the type, and how it is read from `raw`.
 macro_rules! read_as {
     ($($type:ty: $raw:ident => $body:expr;)*) => {$(
@@ -63,6 +74,20 @@ macro_rules! read_as {
             fn from_raw($raw: RawRef<'a>) -> Result<Self, DecodeError> {
                 $body
             }
+        }
+    )*};
+}
+
+/// The same for types that cannot nest.
+macro_rules! read_leaf {
+    ($($type:ty: $raw:ident => $body:expr;)*) => {$(
+        impl<'a> FromValue<'a> for $type {
+            #[inline(always)]
+            fn from_raw($raw: RawRef<'a>) -> Result<Self, DecodeError> {
+                $body
+            }
+
+            read_next_leaf! {}
         }
     )*};
 }
@@ -91,13 +116,16 @@ impl<'a> FromValue<'a> for f64 {
     }
 }
 
-read_as! {
+read_leaf! {
     f32: raw => raw.float().map(|wide| wide as f32);
     bool: raw => raw.bool();
     &'a str: raw => raw.str();
     String: raw => raw.str().map(String::from);
     &'a [u8]: raw => raw.bytes();
     Uuid: raw => raw.uuid();
+}
+
+read_as! {
     RawRef<'a>: raw => Ok(raw);
     ValueRef<'a>: raw => raw.value();
     ListRef<'a>: raw => raw.list();
@@ -131,6 +159,8 @@ macro_rules! read_narrow {
                     DecodeError::new(raw.offset(), DecodeReason::OutOfRange { expected: stringify!($type) })
                 })
             }
+
+            read_next_leaf! {}
         }
     )*};
 }

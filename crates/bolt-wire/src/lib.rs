@@ -10,6 +10,7 @@ mod auth;
 pub mod chunk;
 #[cfg(feature = "serde")]
 mod de;
+mod deep;
 mod encode;
 mod entries;
 mod error;
@@ -18,6 +19,7 @@ mod from_value;
 pub mod handshake;
 mod index;
 mod limits;
+mod literal;
 mod marker;
 #[cfg(feature = "model")]
 #[doc(hidden)]

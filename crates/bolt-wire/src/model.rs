@@ -191,7 +191,10 @@ fn read(bytes: &[u8], dialect: Dialect) {
     let raw = RawRef::new(bytes, 0);
     assert_eq!(raw.as_bytes(), bytes);
     assert_eq!(library_text(raw), text(bytes, &mut 0));
-    let _ = format!("{raw:?}");
+    let _ = format!(
+        "{raw:?} {}",
+        raw.value().map_or_else(|error| format!("{error}"), |value| format!("{value}"))
+    );
     // Sent on as it stands, it is legal and says the same.
     let mut sent = Vec::new();
     Encoder::new(&mut sent, dialect).encode(&raw).expect("a Vec has no limit");
@@ -394,6 +397,9 @@ pub fn round_trip(choices: &[u8]) {
     // Compared as text, so that every NaN equals itself.
     let read = decoded(&bytes, Dialect::V6_1);
     assert_eq!(format!("{read:?}"), format!("{value:?}"));
+    let borrowed = RawRef::new(&bytes, 0).value().expect("what was encoded can be decoded");
+    assert_eq!(format!("{borrowed}"), format!("{value}"));
+    assert_eq!(format!("{:?}", value.clone()), format!("{value:?}"));
     assert_eq!(library_text(RawRef::new(&bytes, 0)), text(&bytes, &mut 0));
     let mut again = Vec::new();
     read.encode(&mut Encoder::new(&mut again, Dialect::V6_1)).expect("it was written before");

@@ -1,11 +1,12 @@
 //! Owned values: what a borrowed value becomes when it must outlive its message, and what parameters are built from.
-//! Owns plain structs with public fields in the protocol's own units. Conversion from bytes works without recursion; cloning,
-//! comparing, encoding and dropping recurse, which is why conversion stops at [`VALUE_DEPTH_MAX`].
+//! Owns plain structs with public fields in the protocol's own units. Nothing here recurses, nor do copying, comparing and writing, which
+//! are in `deep`; only dropping does, which is why conversion stops at [`VALUE_DEPTH_MAX`].
 
 use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use crate::deep::{self, Task};
 use crate::encode::{Encode, Encoder, Output, Params};
 use crate::error::{DecodeError, DecodeReason, EncodeError};
 use crate::marker::Kind;
@@ -14,16 +15,16 @@ use crate::types::{
     Date, DateTime, DateTimeForm, Duration, ElementType, LocalDateTime, LocalTime, Point2D, Point3D, Time,
     Uuid,
 };
-use crate::value_ref::{EntryIter, RawIter, RawRef, ValueRef};
+use crate::value_ref::{RawRef, ValueRef};
 
-/// How deep owned values may nest: as deep as the default limit of the walk. A value of this depth is cloned, compared,
-/// formatted, encoded and dropped within a 2 MiB stack, in a debug build too; deeper ones can be read only as [`ValueRef`].
+/// How deep owned values may nest: as deep as the default limit of the walk. A value of this depth is read, cloned, compared, encoded, shown and
+/// dropped within 256 KiB of stack, in a debug build too; deeper ones can be read only as [`ValueRef`].
 pub const VALUE_DEPTH_MAX: u32 = crate::walk::DEPTH_MAX_DEFAULT;
 
 /// A value of its own: 40 bytes and what it holds on the heap.
 ///
 /// `Debug` shows [`SHOW_DEPTH_MAX`](crate::SHOW_DEPTH_MAX) levels of nesting and `…` for what lies deeper.
-#[derive(Default, PartialEq)]
+#[derive(Default)]
 #[non_exhaustive]
 pub enum Value {
     /// Null.
@@ -80,48 +81,12 @@ pub enum Value {
 }
 
 /// A dictionary that keeps the order, and the duplicates, of what came. Look-ups take the last of equal keys.
-#[derive(Default, PartialEq)]
+#[derive(Default)]
 pub struct Map(pub Vec<(String, Value)>);
-
-/// Written out, as are `Map`'s and the encoding: one small frame a level, leaves aside. The derived ones take a multiple of the stack.
-impl Clone for Value {
-    fn clone(&self) -> Self {
-        match self {
-            Self::List(items) => Self::List(clone_all(items)),
-            Self::Map(v) => Self::Map(v.clone()),
-            Self::Node(v) => Self::Node(v.clone()),
-            Self::Relationship(v) => Self::Relationship(v.clone()),
-            Self::UnboundRelationship(v) => Self::UnboundRelationship(v.clone()),
-            Self::Path(v) => Self::Path(v.clone()),
-            Self::Structure(v) => {
-                Self::Structure(Box::new(Structure { tag: v.tag, fields: clone_all(&v.fields) }))
-            }
-            leaf => leaf.clone_leaf(),
-        }
-    }
-}
-
-impl Clone for Map {
-    fn clone(&self) -> Self {
-        let mut entries = Vec::with_capacity(self.0.len());
-        for (key, value) in &self.0 {
-            entries.push((key.clone(), value.clone()));
-        }
-        Self(entries)
-    }
-}
-
-fn clone_all(values: &[Value]) -> Vec<Value> {
-    let mut copies = Vec::with_capacity(values.len());
-    for value in values {
-        copies.push(value.clone());
-    }
-    copies
-}
 
 impl Value {
     #[inline(never)]
-    fn clone_leaf(&self) -> Self {
+    pub(crate) fn clone_leaf(&self) -> Self {
         match self {
             Self::Bool(v) => Self::Bool(*v),
             Self::Int(v) => Self::Int(*v),
@@ -289,6 +254,13 @@ pub struct DateTimeZoned {
 }
 
 impl DateTimeZoned {
+    /// The same, borrowed.
+    #[must_use]
+    pub fn view(&self) -> crate::DateTimeZonedRef<'_> {
+        let Self { seconds, nanoseconds, ref zone, form } = *self;
+        crate::DateTimeZonedRef { seconds, nanoseconds, zone, form }
+    }
+
     /// The same instant in the other form, given the zone's offset then; `None` if its seconds would be beyond 64 bits.
     #[must_use]
     pub fn to_form(&self, form: DateTimeForm, offset_seconds: i64) -> Option<Self> {
@@ -412,10 +384,10 @@ impl<T: Into<Self>> From<Option<T>> for Value {
 
 /// A container that is being built.
 enum Frame<'a> {
-    List(Vec<Value>, RawIter<'a>),
-    Map(Vec<(String, Value)>, EntryIter<'a>),
+    List(Vec<Value>),
+    Map(Vec<(String, Value)>),
     /// Fields of a structure; it is assembled when the last one is there.
-    Structure(Vec<Value>, RawIter<'a>, StructRef<'a>),
+    Structure(Vec<Value>, StructRef<'a>),
 }
 
 impl Value {
@@ -424,18 +396,21 @@ impl Value {
     /// # Errors
     /// A string that is not UTF-8, or a value nested deeper than [`VALUE_DEPTH_MAX`].
     pub fn read(raw: RawRef<'_>) -> Result<Self, DecodeError> {
-        let mut stack: Vec<Frame<'_>> = Vec::new();
+        // The containers being built, each with the number of parts still to come. `next` goes over the bytes once, in order.
+        let mut stack: Vec<(Frame<'_>, usize)> = Vec::new();
         let mut next = raw;
         'value: loop {
             let mut value = match next.kind() {
                 Kind::List => {
                     let list = next.list()?;
-                    push(&mut stack, next, Frame::List(reserve(list.len()), list.raws()))?;
+                    push(&mut stack, next, Frame::List(reserve(list.len())), list.len())?;
+                    next = list.first;
                     None
                 }
                 Kind::Map => {
                     let map = next.map()?;
-                    push(&mut stack, next, Frame::Map(reserve(map.len()), map.entries()))?;
+                    push(&mut stack, next, Frame::Map(reserve(map.len())), map.len())?;
+                    next = map.first;
                     None
                 }
                 Kind::Structure => match next.structure()?.to_value() {
@@ -445,43 +420,45 @@ impl Value {
                     | ValueRef::Path(_)
                     | ValueRef::Structure(_) => {
                         let structure = next.structure()?;
-                        let frame = Frame::Structure(reserve(structure.len()), structure.raws(), structure);
-                        push(&mut stack, next, frame)?;
+                        let frame = Frame::Structure(reserve(structure.len()), structure);
+                        push(&mut stack, next, frame, structure.len())?;
+                        next = structure.as_list().first;
                         None
                     }
-                    leaf => Some(Self::leaf(leaf)),
+                    leaf => {
+                        next.at = next.end();
+                        Some(Self::leaf(leaf))
+                    }
                 },
-                _ => Some(Self::leaf(next.value()?)),
+                _ => {
+                    let leaf = next.value()?;
+                    next.at = next.end();
+                    Some(Self::leaf(leaf))
+                }
             };
             // Hand the finished value to the container it belongs to, and that one, if it is full, to its own.
             loop {
-                let Some(frame) = stack.last_mut() else { return Ok(value.unwrap_or_default()) };
-                let more = match frame {
-                    Frame::List(items, left) | Frame::Structure(items, left, _) => {
-                        items.extend(value.take());
-                        left.next()
-                    }
-                    Frame::Map(entries, left) => {
+                let Some((frame, left)) = stack.last_mut() else { return Ok(value.unwrap_or_default()) };
+                match frame {
+                    Frame::List(items) | Frame::Structure(items, _) => items.extend(value.take()),
+                    Frame::Map(entries) => {
                         if let (Some(value), Some((_, slot))) = (value.take(), entries.last_mut()) {
                             *slot = value;
                         }
-                        match left.next_raw() {
-                            Some((key, place)) => {
-                                entries.push((key.str()?.into(), Self::Null));
-                                Some(place)
-                            }
-                            None => None,
+                        if *left > 0 {
+                            entries.push((next.str()?.into(), Self::Null));
+                            next.at = next.end();
                         }
                     }
-                };
-                if let Some(place) = more {
-                    next = place;
+                }
+                if let Some(fewer) = left.checked_sub(1) {
+                    *left = fewer;
                     continue 'value;
                 }
                 value = match stack.pop() {
-                    Some(Frame::List(items, _)) => Some(Self::List(items)),
-                    Some(Frame::Map(entries, _)) => Some(Self::Map(Map(entries))),
-                    Some(Frame::Structure(fields, _, structure)) => Some(assemble(structure, fields)),
+                    Some((Frame::List(items), _)) => Some(Self::List(items)),
+                    Some((Frame::Map(entries), _)) => Some(Self::Map(Map(entries))),
+                    Some((Frame::Structure(fields, structure), _)) => Some(assemble(structure, fields)),
                     None => None,
                 };
             }
@@ -530,11 +507,16 @@ fn reserve<T>(len: usize) -> Vec<T> {
     Vec::with_capacity(len.min(1_024))
 }
 
-fn push<'a>(stack: &mut Vec<Frame<'a>>, at: RawRef<'a>, frame: Frame<'a>) -> Result<(), DecodeError> {
+fn push<'a>(
+    stack: &mut Vec<(Frame<'a>, usize)>,
+    at: RawRef<'a>,
+    frame: Frame<'a>,
+    parts: usize,
+) -> Result<(), DecodeError> {
     if stack.len() >= VALUE_DEPTH_MAX as usize {
         return Err(DecodeError::new(at.offset(), DecodeReason::TooDeep { limit: VALUE_DEPTH_MAX }));
     }
-    stack.push(frame);
+    stack.push((frame, parts));
     Ok(())
 }
 
@@ -706,31 +688,8 @@ impl ValueRef<'_> {
 // ---- to bytes
 
 impl Value {
-    /// The only function that recurses here; leaves are written elsewhere, so that their temporaries are not part of its frame.
-    fn encode_at<O: Output>(&self, e: &mut Encoder<'_, O>, depth: u32) -> Result<(), EncodeError> {
-        if depth > VALUE_DEPTH_MAX {
-            return Err(EncodeError::TooDeep { limit: VALUE_DEPTH_MAX });
-        }
-        match self {
-            Self::List(items) => {
-                e.list_header(items.len())?;
-                encode_all(items, e, depth + 1)
-            }
-            Self::Map(v) => v.encode_at(e, depth + 1),
-            Self::Node(v) => v.encode_at(e, depth + 1),
-            Self::Relationship(v) => v.encode_at(e, depth + 1),
-            Self::UnboundRelationship(v) => v.encode_at(e, depth + 1),
-            Self::Path(v) => v.encode_at(e, depth + 1),
-            Self::Structure(v) => {
-                e.struct_header(u8::try_from(v.fields.len()).unwrap_or(u8::MAX), v.tag)?;
-                encode_all(&v.fields, e, depth + 1)
-            }
-            leaf => leaf.encode_leaf(e),
-        }
-    }
-
     #[inline(never)]
-    fn encode_leaf<O: Output>(&self, e: &mut Encoder<'_, O>) -> Result<(), EncodeError> {
+    pub(crate) fn encode_leaf<O: Output>(&self, e: &mut Encoder<'_, O>) -> Result<(), EncodeError> {
         match self {
             Self::Bool(v) => e.bool(*v),
             Self::Int(v) => e.int(*v),
@@ -755,24 +714,6 @@ impl Value {
     }
 }
 
-fn encode_all<O: Output>(values: &[Value], e: &mut Encoder<'_, O>, depth: u32) -> Result<(), EncodeError> {
-    for value in values {
-        value.encode_at(e, depth)?;
-    }
-    Ok(())
-}
-
-impl Map {
-    fn encode_at<O: Output>(&self, e: &mut Encoder<'_, O>, depth: u32) -> Result<(), EncodeError> {
-        e.map_header(self.0.len())?;
-        for (key, value) in &self.0 {
-            e.str(key)?;
-            value.encode_at(e, depth)?;
-        }
-        Ok(())
-    }
-}
-
 /// An element id; where a value of an older version has none, official drivers use the decimal numeric id.
 fn element_id<O: Output>(e: &mut Encoder<'_, O>, own: Option<&str>, id: i64) -> Result<(), EncodeError> {
     match own {
@@ -782,67 +723,101 @@ fn element_id<O: Output>(e: &mut Encoder<'_, O>, own: Option<&str>, id: i64) -> 
 }
 
 impl Node {
-    fn encode_at<O: Output>(&self, e: &mut Encoder<'_, O>, depth: u32) -> Result<(), EncodeError> {
-        let with_element_id = e.with_element_ids(self.element_id.is_some());
-        e.struct_header(3 + u8::from(with_element_id), tag::NODE)?;
+    /// All up to the properties' values; those are left.
+    pub(crate) fn head<O: Output>(&self, e: &mut Encoder<'_, O>) -> Result<Task<'_>, EncodeError> {
+        e.struct_header(3 + u8::from(e.with_element_ids(self.element_id.is_some())), tag::NODE)?;
         e.int(self.id)?;
         self.labels.encode(e)?;
-        self.properties.encode_at(e, depth + 1)?;
-        if with_element_id { element_id(e, self.element_id.as_deref(), self.id) } else { Ok(()) }
+        self.properties.head(e)
     }
-}
 
-impl Relationship {
-    fn encode_at<O: Output>(&self, e: &mut Encoder<'_, O>, depth: u32) -> Result<(), EncodeError> {
-        let with_element_id = e.with_element_ids(self.element_ids.is_some());
-        e.struct_header(if with_element_id { 8 } else { 5 }, tag::RELATIONSHIP)?;
-        let ids = [self.id, self.start_id, self.end_id];
-        ids.iter().try_for_each(|&id| e.int(id))?;
-        e.str(&self.rel_type)?;
-        self.properties.encode_at(e, depth + 1)?;
-        if with_element_id {
-            for (i, id) in ids.into_iter().enumerate() {
-                element_id(e, self.element_ids.as_ref().map(|own| own[i].as_str()), id)?;
-            }
+    /// All behind the properties.
+    pub(crate) fn tail<O: Output>(&self, e: &mut Encoder<'_, O>) -> Result<(), EncodeError> {
+        if e.with_element_ids(self.element_id.is_some()) {
+            element_id(e, self.element_id.as_deref(), self.id)?;
         }
         Ok(())
     }
 }
 
+impl Relationship {
+    /// As for a node.
+    pub(crate) fn head<O: Output>(&self, e: &mut Encoder<'_, O>) -> Result<Task<'_>, EncodeError> {
+        let fields = if e.with_element_ids(self.element_ids.is_some()) { 8 } else { 5 };
+        e.struct_header(fields, tag::RELATIONSHIP)?;
+        self.ids().iter().try_for_each(|&id| e.int(id))?;
+        e.str(&self.rel_type)?;
+        self.properties.head(e)
+    }
+
+    /// As for a node.
+    pub(crate) fn tail<O: Output>(&self, e: &mut Encoder<'_, O>) -> Result<(), EncodeError> {
+        if e.with_element_ids(self.element_ids.is_some()) {
+            for (i, id) in self.ids().into_iter().enumerate() {
+                element_id(e, self.element_ids.as_ref().map(|own| own[i].as_str()), id)?;
+            }
+        }
+        Ok(())
+    }
+
+    const fn ids(&self) -> [i64; 3] {
+        [self.id, self.start_id, self.end_id]
+    }
+}
+
 impl UnboundRelationship {
-    fn encode_at<O: Output>(&self, e: &mut Encoder<'_, O>, depth: u32) -> Result<(), EncodeError> {
+    /// As for a node.
+    pub(crate) fn head<O: Output>(&self, e: &mut Encoder<'_, O>) -> Result<Task<'_>, EncodeError> {
         let with_element_id = e.with_element_ids(self.element_id.is_some());
         e.struct_header(3 + u8::from(with_element_id), tag::UNBOUND_RELATIONSHIP)?;
         e.int(self.id)?;
         e.str(&self.rel_type)?;
-        self.properties.encode_at(e, depth + 1)?;
-        if with_element_id { element_id(e, self.element_id.as_deref(), self.id) } else { Ok(()) }
+        self.properties.head(e)
+    }
+
+    /// As for a node.
+    pub(crate) fn tail<O: Output>(&self, e: &mut Encoder<'_, O>) -> Result<(), EncodeError> {
+        if e.with_element_ids(self.element_id.is_some()) {
+            element_id(e, self.element_id.as_deref(), self.id)?;
+        }
+        Ok(())
     }
 }
 
-impl Path {
-    fn encode_at<O: Output>(&self, e: &mut Encoder<'_, O>, depth: u32) -> Result<(), EncodeError> {
-        e.struct_header(3, tag::PATH)?;
-        e.list_header(self.nodes.len())?;
-        self.nodes.iter().try_for_each(|node| node.encode_at(e, depth + 2))?;
-        e.list_header(self.relationships.len())?;
-        self.relationships.iter().try_for_each(|relationship| relationship.encode_at(e, depth + 2))?;
-        self.indices.encode(e)
+impl Encode for Value {
+    fn encode<O: Output>(&self, e: &mut Encoder<'_, O>) -> Result<(), EncodeError> {
+        deep::encode_value(self, e)
     }
 }
 
-/// The types whose depth is counted from themselves.
-macro_rules! encode_from_top {
+impl Encode for Map {
+    fn encode<O: Output>(&self, e: &mut Encoder<'_, O>) -> Result<(), EncodeError> {
+        let task = self.head(e)?;
+        deep::encode_task(task, e)
+    }
+}
+
+/// Graph types by themselves: what begins with a head and ends with a tail.
+macro_rules! encode_graph {
     ($($type:ident)*) => {$(
         impl Encode for $type {
             fn encode<O: Output>(&self, e: &mut Encoder<'_, O>) -> Result<(), EncodeError> {
-                self.encode_at(e, 0)
+                let task = self.head(e)?;
+                deep::encode_task(task, e)?;
+                self.tail(e)
             }
         }
     )*};
 }
 
-encode_from_top! { Value Map Node Relationship UnboundRelationship Path }
+encode_graph! { Node Relationship UnboundRelationship }
+
+impl Encode for Path {
+    fn encode<O: Output>(&self, e: &mut Encoder<'_, O>) -> Result<(), EncodeError> {
+        let task = self.head(e)?;
+        deep::encode_task(task, e)
+    }
+}
 
 impl Encode for DateTimeZoned {
     fn encode<O: Output>(&self, e: &mut Encoder<'_, O>) -> Result<(), EncodeError> {

@@ -477,14 +477,14 @@ impl<'a> ListRef<'a> {
     #[inline(always)]
     #[must_use]
     pub const fn raws(&self) -> RawIter<'a> {
-        RawIter { next: self.first, left: self.len }
+        RawIter { item: self.first, left: self.len, given: false }
     }
 
     /// The items as `T`s, each without the detour over a [`ValueRef`].
     #[inline(always)]
     #[must_use]
     pub fn iter_as<T: crate::FromValue<'a>>(&self) -> TypedIter<'a, T> {
-        TypedIter { raws: self.raws(), guess: Guess::WIDE, item: core::marker::PhantomData }
+        TypedIter { next: self.first, left: self.len, guess: Guess::WIDE, item: core::marker::PhantomData }
     }
 
     /// The items as integers.
@@ -538,10 +538,15 @@ impl<'a> IntoIterator for ListRef<'a> {
 }
 
 /// The places of a list's items.
+///
+/// An item is passed over when the next one is asked for, and the last one never: to go down through lists of one item each, however many, is
+/// one look at each.
 #[derive(Clone)]
 pub struct RawIter<'a> {
-    pub(crate) next: RawRef<'a>,
-    pub(crate) left: u32,
+    /// The item given last, or the first.
+    item: RawRef<'a>,
+    left: u32,
+    given: bool,
 }
 
 impl<'a> Iterator for RawIter<'a> {
@@ -553,9 +558,11 @@ impl<'a> Iterator for RawIter<'a> {
             return None;
         }
         self.left -= 1;
-        let item = self.next;
-        self.next.at = skip(item.message, item.at);
-        Some(item)
+        if self.given {
+            self.item.at = skip(self.item.message, self.item.at);
+        }
+        self.given = true;
+        Some(self.item)
     }
 
     #[inline]
@@ -589,7 +596,7 @@ impl<'a> Iterator for ListIter<'a> {
 impl ExactSizeIterator for ListIter<'_> {}
 
 /// What an iterator over integers expects the next one to be: eight bytes wide, or no more than its marker, or, for the number of
-/// items it counts, nothing.
+/// items it counts, nothing. For other types: whether the item that was read last must still be passed over.
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug)]
 pub struct Guess(u8);
@@ -597,13 +604,24 @@ pub struct Guess(u8);
 impl Guess {
     const WIDE: Self = Self(0xFF);
     const TINY: Self = Self(0xFE);
+    const PASS_OVER: Self = Self(0xFD);
     /// Items for which nothing is guessed after a wrong guess.
     const PAUSE: u8 = 32;
+
+    /// Moves `next` to the item to be read: behind the one that was read last, if there is one.
+    #[inline(always)]
+    pub(crate) fn pass_over(&mut self, next: &mut RawRef<'_>) {
+        if self.0 == Self::PASS_OVER.0 {
+            next.at = next.end();
+        }
+        *self = Self::PASS_OVER;
+    }
 }
 
 /// The items of a list, as `T`s.
 pub struct TypedIter<'a, T> {
-    raws: RawIter<'a>,
+    next: RawRef<'a>,
+    left: u32,
     guess: Guess,
     item: core::marker::PhantomData<fn() -> T>,
 }
@@ -613,14 +631,13 @@ impl<'a, T: crate::FromValue<'a>> Iterator for TypedIter<'a, T> {
 
     #[inline(always)]
     fn next(&mut self) -> Option<Self::Item> {
-        let left = self.raws.left.checked_sub(1)?;
-        self.raws.left = left;
-        Some(T::read_next(&mut self.raws.next, &mut self.guess))
+        self.left = self.left.checked_sub(1)?;
+        Some(T::read_next(&mut self.next, &mut self.guess))
     }
 
     #[inline]
     fn size_hint(&self) -> (usize, Option<usize>) {
-        self.raws.size_hint()
+        (self.left as usize, Some(self.left as usize))
     }
 }
 
@@ -669,7 +686,7 @@ impl<'a> MapRef<'a> {
     #[inline(always)]
     #[must_use]
     pub const fn entries(&self) -> EntryIter<'a> {
-        EntryIter { next: self.first, left: self.len }
+        EntryIter { at: self.first, left: self.len, given: false }
     }
 
     /// The place of the value that belongs to `key`.
@@ -726,11 +743,13 @@ impl<'a> IntoIterator for MapRef<'a> {
     }
 }
 
-/// The entries of a dictionary as they stand.
+/// The entries of a dictionary as they stand. A value is passed over when the next entry is asked for, as by [`RawIter`].
 #[derive(Clone)]
 pub struct EntryIter<'a> {
-    pub(crate) next: RawRef<'a>,
-    pub(crate) left: u32,
+    /// The value given last, or the first key.
+    at: RawRef<'a>,
+    left: u32,
+    given: bool,
 }
 
 impl<'a> EntryIter<'a> {
@@ -741,10 +760,13 @@ impl<'a> EntryIter<'a> {
             return None;
         }
         self.left -= 1;
-        let key = self.next;
-        let value = key.moved(skip(key.message, key.at));
-        self.next.at = skip(value.message, value.at);
-        Some((key, value))
+        let mut key = self.at;
+        if self.given {
+            key.at = skip(key.message, key.at);
+        }
+        self.given = true;
+        self.at.at = skip(key.message, key.at);
+        Some((key, self.at))
     }
 }
 

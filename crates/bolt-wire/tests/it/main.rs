@@ -6,6 +6,7 @@ mod pack_golden_values;
 mod pack_model;
 #[cfg(feature = "serde")]
 mod pack_serde;
+mod pack_text;
 mod proto_alloc;
 mod proto_chunk;
 mod proto_golden;

@@ -3,8 +3,8 @@
 
 use bolt_wire::{
     DEPTH_MAX_DEFAULT, DecodeError, DecodeReason, Dialect, Encode, EncodeError, Encoder, Fields, Map, Node,
-    NodeRef, Path, PathRef, RawRef, RecordDecoder, SHOW_DEPTH_MAX, Structure, Uuid, VALUE_DEPTH_MAX, Value,
-    ValueRef, Vector, VectorRef, Version, Walker, model,
+    NodeRef, Path, PathRef, RawRef, RecordDecoder, Relationship, SHOW_DEPTH_MAX, Structure,
+    UnboundRelationship, Uuid, VALUE_DEPTH_MAX, Value, ValueRef, Vector, VectorRef, Version, Walker, model,
 };
 use proptest::prelude::*;
 
@@ -223,35 +223,91 @@ fn what_is_shown_of_a_value_is_bounded_and_named() {
         .unwrap();
 }
 
-/// Cloning, comparing and encoding recurse; their frames are kept small.
+/// Nothing but dropping recurses, and that within small frames.
 #[test]
 fn a_value_of_full_depth_needs_a_fraction_of_a_thread_s_stack() {
-    let run = |stack_bytes: usize, f: Box<dyn FnOnce() + Send>| {
-        std::thread::Builder::new().stack_size(stack_bytes).spawn(f).unwrap().join().unwrap();
-    };
-    let list = |value| Value::List(vec![value]);
-    let map = |value| Map::from([("a", value)]).into();
-    let structure = |value| Value::Structure(Box::new(Structure { tag: 1, fields: vec![value] }));
-    let levels: [fn(Value) -> Value; 3] = [list, map, structure];
-    for level in levels {
-        let deep = (0..VALUE_DEPTH_MAX).fold(Value::Int(1), |value, _| level(value));
-        let bytes = encode(&deep, Dialect::V5);
-        run(
-            1 << 20,
-            Box::new(move || {
-                let read = decode(&bytes, Dialect::V5);
-                assert!(read.clone() == read);
-                assert_eq!(encode(&read, Dialect::V5), bytes);
-            }),
-        );
-        run(
-            256 << 10,
-            Box::new(move || {
-                assert!(format!("{deep:#?}").contains('…'));
-                drop(deep);
-            }),
-        );
+    fn run<R: Send + 'static>(stack_bytes: usize, f: impl FnOnce() -> R + Send + 'static) -> R {
+        std::thread::Builder::new().stack_size(stack_bytes).spawn(f).unwrap().join().unwrap()
     }
+    let list = |value| Value::List(vec![Value::Null, value, Value::from("behind")]);
+    let map = |value| Map::from([("a", value), ("b", Value::Int(2))]).into();
+    let structure = |value| Value::Structure(Box::new(Structure { tag: 1, fields: vec![value] }));
+    let node = |value| {
+        let properties = Map::from([("a", value), ("b", Value::Null)]);
+        Node { id: 7, labels: vec!["L".into()], properties, element_id: Some("4:x:7".into()) }.into()
+    };
+    let relationship = |value| {
+        let properties = Map::from([("a", value)]);
+        let element_ids = Some(["r", "s", "e"].map(String::from));
+        Relationship { properties, element_ids, ..Relationship::default() }.into()
+    };
+    let path = |value| {
+        let plain = |key: &str, value| Node {
+            properties: [(key, value)].into(),
+            element_id: Some(key.into()),
+            ..Node::default()
+        };
+        let along = UnboundRelationship {
+            properties: [("since", 1840)].into(),
+            element_id: Some("5:y".into()),
+            ..UnboundRelationship::default()
+        };
+        let nodes = vec![plain("a", Value::Int(1)), plain("b", value)];
+        Path { nodes, relationships: vec![along], indices: vec![1, 1] }.into()
+    };
+    /// What puts a value into another, and the levels of nesting that adds.
+    type Level = (fn(Value) -> Value, u32);
+    let levels: [Level; 6] = [(list, 1), (map, 1), (structure, 1), (node, 2), (relationship, 2), (path, 4)];
+    for (level, height) in levels {
+        let nested = |levels: u32| (0..levels / height).fold(Value::Int(1), |value, _| level(value));
+        let deep = nested(VALUE_DEPTH_MAX);
+        let bytes = encode(&deep, Dialect::V5);
+        let (read, copy) = run(64 << 10, move || {
+            let read = decode(&bytes, Dialect::V5);
+            let copy = read.clone();
+            assert!(copy == read);
+            assert_eq!(encode(&copy, Dialect::V5), bytes);
+            (read, copy)
+        });
+        assert!(read == deep && copy == deep);
+        assert!(nested(VALUE_DEPTH_MAX - height) != deep);
+        run(256 << 10, move || {
+            assert!(format!("{deep:#?}").contains('…'));
+            drop((deep, read, copy));
+        });
+        // One more is refused where it is read and where it is written.
+        let deeper = level(nested(VALUE_DEPTH_MAX));
+        let mut out = Vec::new();
+        assert!(matches!(
+            Encoder::new(&mut out, Dialect::V5).encode(&deeper),
+            Err(EncodeError::TooDeep { limit: VALUE_DEPTH_MAX })
+        ));
+    }
+}
+
+/// The time to read what nests is that of its bytes, whatever its depth; a level that cost a pass over all below it would take minutes here.
+#[test]
+fn reading_down_a_million_levels_takes_one_look_at_each() {
+    const LEVELS: usize = 1_000_000;
+    let lists = [&vec![0x91; LEVELS][..], &[0x01]].concat();
+    assert_eq!(Walker::new(u32::MAX).walk(&lists, 0, Dialect::V5), Ok(lists.len()));
+    let (mut at, mut levels) = (RawRef::new(&lists, 0), 0);
+    while let Ok(list) = at.list() {
+        at = if levels % 2 == 0 {
+            list.raws().next().unwrap()
+        } else {
+            list.iter_as().next().unwrap().unwrap()
+        };
+        levels += 1;
+    }
+    assert_eq!((levels, at.int()), (LEVELS, Ok(1)));
+    let maps = [&[0xA1, 0x81, 0x61].repeat(LEVELS)[..], &[0x01]].concat();
+    let (mut at, mut levels) = (RawRef::new(&maps, 0), 0);
+    while let Ok(map) = at.map() {
+        at = map.entries().next().unwrap().1;
+        levels += 1;
+    }
+    assert_eq!((levels, at.int()), (LEVELS, Ok(1)));
 }
 
 #[test]
