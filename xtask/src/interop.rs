@@ -1,4 +1,4 @@
-//! `cargo xtask interop`: one suite through `bolt-client` against real servers, and the official driver against ours.
+//! `cargo xtask interop`: one suite through `bolt-client` against real servers, the official driver against ours, our page store against bbolt.
 //!
 //! Owns the order: build, start a server (and a second one that wants TLS), run the suite, stop both, next. The checks
 //! are the program in `xtask/interop`, the driver's are its `official_driver.py`. A server that cannot be had on this
@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::interop_pages::{self, Ended};
 use crate::run::{Context, Outcome, Run, StageResult};
 use crate::servers::{self, Kind, PASSWORD, SERVERS, Server, Spec, Tls, USER, Wishes};
 use crate::workspace;
@@ -28,17 +29,19 @@ const DEADLINE: Duration = Duration::from_secs(15 * 60);
 struct Wanted {
     names: Vec<String>,
     all: bool,
+    /// Scripts for the page store.
+    scripts: Option<u64>,
     /// Words for the suite itself: `--records N`, `--only CHECK`.
     suite: Vec<String>,
 }
 
-/// `cargo xtask interop [--all | SERVER ... | ours] [--records N] [--only CHECK]`.
+/// `cargo xtask interop [--all | SERVER ... | ours | pages] [--records N] [--only CHECK] [--scripts N]`.
 pub(crate) fn run(context: &Context, arguments: &[String]) -> StageResult {
     let wanted = parse(arguments)?;
     let chosen: Vec<&'static Spec> = if wanted.names.is_empty() {
         SERVERS.iter().filter(|spec| wanted.all || !spec.by_flag).collect()
     } else {
-        let real = wanted.names.iter().filter(|name| *name != "ours");
+        let real = wanted.names.iter().filter(|name| *name != "ours" && *name != "pages");
         real.map(|name| servers::spec(name)).collect::<Result<_, _>>()?
     };
     let ours = wanted.names.is_empty() || wanted.names.iter().any(|name| name == "ours");
@@ -74,6 +77,17 @@ pub(crate) fn run(context: &Context, arguments: &[String]) -> StageResult {
             }
         }
     }
+    if wanted.names.is_empty() || wanted.names.iter().any(|name| name == "pages") {
+        match interop_pages::run(context, wanted.scripts.unwrap_or(interop_pages::SCRIPTS)) {
+            Ok(()) => tried += 1,
+            Err(Ended::Cannot(reason)) => context.skip(format!("our page store against bbolt: {reason}")),
+            Err(Ended::Failed(reason)) => {
+                tried += 1;
+                println!("our page store against bbolt FAILED: {reason}");
+                failed.push("pages");
+            }
+        }
+    }
     match (failed.is_empty(), tried) {
         (false, _) => Err(format!("failed: {}", failed.join(", "))),
         (true, 0) => Ok(Outcome::Skipped("no server could be had here".to_owned())),
@@ -90,6 +104,10 @@ fn parse(arguments: &[String]) -> Result<Wanted, String> {
             "--records" | "--only" => {
                 let value = words.next().ok_or_else(|| format!("{word} needs a value"))?;
                 wanted.suite.extend([word.clone(), value.clone()]);
+            }
+            "--scripts" => {
+                let value = words.next().and_then(|value| value.replace('_', "").parse().ok());
+                wanted.scripts = Some(value.ok_or("--scripts needs a whole number")?);
             }
             flag if flag.starts_with('-') => return Err(format!("interop does not know {flag}")),
             name => wanted.names.push(name.to_owned()),
@@ -213,6 +231,8 @@ mod tests {
         assert_eq!(wanted.names, ["arcadedb"]);
         assert!(wanted.all);
         assert_eq!(wanted.suite, ["--records", "1000", "--only", "limits"]);
+        assert_eq!(parse(&words("pages --scripts 2_000")).expect("well formed").scripts, Some(2_000));
+        assert!(parse(&words("--scripts many")).is_err());
         assert!(parse(&words("--records")).is_err());
         assert!(parse(&words("--fast")).is_err());
     }

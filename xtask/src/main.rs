@@ -13,6 +13,7 @@ mod ci;
 mod deny;
 mod fuzz;
 mod interop;
+mod interop_pages;
 mod loom;
 mod probe;
 mod run;
@@ -63,7 +64,7 @@ pub(crate) const COMMANDS: &[Command] = &[
     command(
         "interop",
         "[--all | SERVER...] [--records N]",
-        "the suite against real servers; the official driver against ours",
+        "the suite against real servers; the official driver against ours; pages: our store against bbolt",
         interop::run,
     ),
     command(

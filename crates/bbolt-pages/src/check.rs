@@ -155,7 +155,16 @@ pub fn check(file: &RawFile<'_>, options: &CheckOptions) -> Result<Report> {
         Ok(meta) => meta,
         Err(_) => return Err(crate::error::Refusal::Checksum.into()),
     };
-    let mut walk = Walk::new(*file, meta, which as u64, options.findings_max);
+    check_meta(file, meta, which as u64, options)
+}
+
+/// Checks the state that `meta` tells of, which need not stand in the file yet: what is about to be committed, or a snapshot. `meta_page` is
+/// the page it stands on or will.
+///
+/// # Errors
+/// The operating system's.
+pub fn check_meta(file: &RawFile<'_>, meta: Meta, meta_page: u64, options: &CheckOptions) -> Result<Report> {
+    let mut walk = Walk::new(*file, meta, meta_page, options.findings_max);
     walk.metas();
     if let Some(page) = options.from_page {
         walk.start(page, Place { page, offset: 0 });
@@ -163,7 +172,7 @@ pub fn check(file: &RawFile<'_>, options: &CheckOptions) -> Result<Report> {
         return Ok(walk.report());
     }
     walk.freelist()?;
-    walk.start(meta.root, Place { page: which as u64, offset: 32 });
+    walk.start(meta.root, Place { page: meta_page, offset: 32 });
     walk.run()?;
     walk.leaks();
     Ok(walk.report())

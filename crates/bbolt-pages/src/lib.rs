@@ -36,7 +36,7 @@ mod work;
 mod write;
 
 pub use bucket::{Bucket, Entry, Value};
-pub use check::{CheckOptions, Counts, Finding, Report, Severity, check};
+pub use check::{CheckOptions, Counts, Finding, Report, Severity, check, check_meta};
 pub use cursor::Cursor;
 pub use db::Db;
 pub use dump::{DUMP_VALUE_BYTES, DumpValue, Hex, dump};
