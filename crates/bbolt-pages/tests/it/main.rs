@@ -3,6 +3,8 @@
 mod basics;
 mod check;
 mod codec;
+mod crash;
+mod files;
 mod fixtures;
 mod golden;
 #[cfg(feature = "model")]
