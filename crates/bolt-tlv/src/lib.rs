@@ -27,6 +27,7 @@ mod pool;
 #[cfg(feature = "std")]
 mod ring;
 mod shelf;
+pub mod wire;
 
 pub use block::{BUFFER_ALIGN, PooledBuffer, SharedFrame};
 pub use class::{CLASS_COUNT_MAX, ClassSpec, ClassTable};

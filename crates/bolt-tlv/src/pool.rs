@@ -52,6 +52,15 @@ pub enum Strategy {
     Ring,
 }
 
+impl Strategy {
+    /// What [`Default`] gives, for constants.
+    #[cfg(feature = "std")]
+    pub const DEFAULT: Self = Self::Magazines;
+    /// What [`Default`] gives, for constants.
+    #[cfg(not(feature = "std"))]
+    pub const DEFAULT: Self = Self::List;
+}
+
 /// When a buffer's bytes are cleared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
