@@ -56,3 +56,6 @@ pub mod bbolt_pages {}
 
 #[doc = include_str!("bolt-tlv.md")]
 pub mod bolt_tlv {}
+
+#[doc = include_str!("bolt-tlv-build.md")]
+pub mod bolt_tlv_build {}
