@@ -21,6 +21,7 @@ const STAGES: &[(&str, &[&str])] = &[
     ("asan", &[]),
     ("tsan", &[]),
     ("fuzz", &["--seconds", "10"]),
+    ("crash", &["--images", "20000"]),
     ("bench", &["--smoke"]),
     ("demo", &[]),
     ("interop", &["--records", "100000"]),

@@ -10,6 +10,7 @@
 mod alone;
 mod bench;
 mod ci;
+mod crash;
 mod deny;
 mod fuzz;
 mod interop;
@@ -58,6 +59,12 @@ pub(crate) const COMMANDS: &[Command] = &[
     command("fuzz", "[target] [--seconds N]", "the fuzz targets, each for N seconds (60)", fuzz::run),
     command("bench", "[--smoke] [-- ARGS]", "the criterion suites; --smoke runs each once", bench::run),
     command("alone", "[crate]", "each library by itself: features, no_std, packaged tarball", alone::run),
+    command(
+        "crash",
+        "[--images N]",
+        "the page store after N (100,000) crashes and every failure",
+        crash::run,
+    ),
     command("targets", "", "type-check for Windows, 32-bit x86 and aarch64", targets::run),
     command("msrv", "", "type-check with the oldest supported compiler", targets::msrv),
     command("deny", "", "licences of every dependency (cargo-deny too, where installed)", deny::run),

@@ -204,9 +204,11 @@ impl PageSet {
 
 /// One page allocation: its first page and how many there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Run {
-    pub(crate) start: u64,
-    pub(crate) length: u64,
+pub struct Run {
+    /// The first page.
+    pub start: u64,
+    /// How many.
+    pub length: u64,
 }
 
 impl Run {
@@ -227,7 +229,7 @@ struct Pending {
 
 /// Every page that is not in use.
 #[derive(Debug, Default)]
-pub(crate) struct FreePages {
+pub struct FreePages {
     /// What may be allocated.
     free: PageSet,
     /// Free and pending: what the freelist page lists.
@@ -242,7 +244,10 @@ pub(crate) struct FreePages {
 
 impl FreePages {
     /// Begins with `ids`, all of them free.
-    pub(crate) fn new(ids: impl Iterator<Item = u64>) -> Result<Self, u64> {
+    ///
+    /// # Errors
+    /// The first id that comes twice.
+    pub fn new(ids: impl Iterator<Item = u64>) -> Result<Self, u64> {
         let mut free = PageSet::default();
         for id in ids {
             if !free.insert(id) {
@@ -253,12 +258,12 @@ impl FreePages {
     }
 
     /// Pages that can be allocated now.
-    pub(crate) fn free_count(&self) -> u64 {
+    pub fn free_count(&self) -> u64 {
         self.free.count()
     }
 
     /// Pages that wait for a reader or for the next write transaction.
-    pub(crate) fn pending_count(&self) -> u64 {
+    pub fn pending_count(&self) -> u64 {
         self.listed.count() - self.free.count()
     }
 
@@ -273,7 +278,7 @@ impl FreePages {
     }
 
     /// Frees what no reader in `held` (ascending) can see.
-    pub(crate) fn release(&mut self, held: &[u64]) {
+    pub fn release(&mut self, held: &[u64]) {
         if held.is_empty() {
             // Nobody who begins from here on sees an older state, so no birth matters any more.
             self.births.clear();
@@ -300,7 +305,7 @@ impl FreePages {
     }
 
     /// The lowest free run of `length` pages.
-    pub(crate) fn take(&mut self, length: u64) -> Option<Run> {
+    pub fn take(&mut self, length: u64) -> Option<Run> {
         let start = self.free.lowest_run(length)?;
         let run = Run { start, length };
         for page in run.pages() {
@@ -311,7 +316,7 @@ impl FreePages {
     }
 
     /// Gives back what `take` gave: the transaction came to nothing.
-    pub(crate) fn untake(&mut self, run: Run) {
+    pub fn untake(&mut self, run: Run) {
         for page in run.pages() {
             self.free.insert(page);
             self.listed.insert(page);
@@ -322,7 +327,7 @@ impl FreePages {
     ///
     /// # Errors
     /// [`Rule::FreedTwice`]; nothing of this run is listed then.
-    pub(crate) fn list(&mut self, run: Run) -> Result<(), Damage> {
+    pub fn list(&mut self, run: Run) -> Result<(), Damage> {
         for page in run.pages() {
             if !self.listed.insert(page) {
                 for done in run.start..page {
@@ -335,14 +340,14 @@ impl FreePages {
     }
 
     /// Takes back a `list`: the transaction came to nothing.
-    pub(crate) fn unlist(&mut self, run: Run) {
+    pub fn unlist(&mut self, run: Run) {
         for page in run.pages() {
             self.listed.remove(page);
         }
     }
 
     /// What a durable commit of transaction `txid` changed: `freed` was listed before, `taken` is in use. `readers`: whether any is open.
-    pub(crate) fn commit(
+    pub fn commit(
         &mut self,
         txid: u64,
         freed: impl Iterator<Item = Run>,

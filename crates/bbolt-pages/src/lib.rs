@@ -12,7 +12,8 @@ mod cursor;
 mod db;
 mod dump;
 mod error;
-mod free;
+#[doc(hidden)]
+pub mod free;
 mod image;
 pub mod io;
 mod iter;

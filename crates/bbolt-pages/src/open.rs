@@ -40,7 +40,7 @@ pub(crate) fn new_page_size(options: &Options) -> Result<u32> {
         0 => system_page_size().clamp(*NEW_PAGE_SIZES.start(), *NEW_PAGE_SIZES.end()),
         size => size,
     };
-    if NEW_PAGE_SIZES.contains(&size) && size.is_power_of_two() {
+    if NEW_PAGE_SIZES.contains(&size) {
         Ok(size)
     } else {
         Err(Usage::BadOption { option: "page_size", given: u64::from(size) }.into())

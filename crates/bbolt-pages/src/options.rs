@@ -128,7 +128,7 @@ impl Options {
         self
     }
 
-    /// Page size of a new file, 1 KiB to 64 KiB; 0 takes the system's. An existing file knows its own.
+    /// Page size of a new file, 1 KiB to 64 KiB; 0 takes the system's. An existing file knows its own, which may be any that bbolt opens.
     pub fn page_size(mut self, bytes: u32) -> Self {
         self.page_size = bytes;
         self

@@ -98,7 +98,7 @@ fn what_is_no_database_is_refused_by_name() {
     assert_eq!(Db::open(&path).unwrap_err().name(), "byte-swapped");
     std::fs::write(&path, &sound[..3 * 4096]).unwrap();
     assert_eq!(Db::open(&path).unwrap_err().name(), "file-too-small");
-    assert_eq!(Options::new().page_size(1000).open(scratch.path("b.db")).unwrap_err().name(), "bad-option");
+    assert_eq!(Options::new().page_size(512).open(scratch.path("b.db")).unwrap_err().name(), "bad-option");
 }
 
 #[test]

@@ -1,5 +1,11 @@
 //! One binary for all integration tests. Owns the list of modules; each says what it proves.
 
+use bolt_alloc::CountingAlloc;
+
+#[global_allocator]
+static ALLOC: CountingAlloc = CountingAlloc::new();
+
+mod allocations;
 mod basics;
 mod check;
 mod codec;
