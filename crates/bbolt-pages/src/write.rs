@@ -4,15 +4,19 @@
 //! page that the current or an open older state uses. Limits: one handle borrows the transaction at a time; [`BucketId`] is how to
 //! come back to another bucket. What the disk holds after a failed barrier is not known, so the writer is then closed until reopen.
 
+use std::borrow::Cow;
+use std::io;
 use std::time::Instant;
 
 use crate::bucket::{Bucket, Entry};
+use crate::check::{CheckOptions, Severity, check_meta};
 use crate::cursor::Cursor;
 use crate::db::{Published, Writer};
 use crate::error::{Error, Result, Usage};
 use crate::free::{FreePages, Run};
 use crate::io::Storage;
 use crate::page::{FreelistPage, LONG_FREELIST, Meta, NO_FREELIST, PAGE_HEADER_BYTES, PageHeader, PageKind};
+use crate::raw_file::{RawBytes, RawFile};
 use crate::source::Source;
 use crate::tx::{Core, root_id};
 use crate::work::{Allocate, BucketId, Work};
@@ -680,6 +684,9 @@ impl<'a, 'db> Commit<'a, 'db> {
         }
         let meta = Meta { root, freelist, high_water: pages.high_water, txid: work.txid(), ..core.meta };
         let page = meta.txid % 2;
+        if db.options.strict_mode {
+            verify(&*db.storage, meta).map_err(undo)?;
+        }
         buffer.clear();
         buffer.resize(db.page_size as usize, 0);
         meta.write(page, buffer);
@@ -716,6 +723,37 @@ impl<'a, 'db> Commit<'a, 'db> {
         storage.set_len(length).map_err(|error| Error::io("set length", length, error))?;
         *file_bytes = length;
         Ok(())
+    }
+}
+
+/// The strict check of the state that `meta` is about to make current: what strict mode is.
+fn verify(storage: &dyn Storage, meta: Meta) -> Result<()> {
+    let bytes = Stored(storage);
+    let file = RawFile::new(&bytes)?;
+    let report = check_meta(&file, meta, meta.txid % 2, &CheckOptions::default())?;
+    let error = report.findings.iter().find(|finding| finding.severity == Severity::Error);
+    error.map_or(Ok(()), |finding| Err(finding.damage.into()))
+}
+
+/// A storage as the check reads it.
+struct Stored<'a>(&'a dyn Storage);
+
+impl RawBytes for Stored<'_> {
+    fn length(&self) -> io::Result<u64> {
+        self.0.len()
+    }
+
+    fn bytes(&self, offset: u64, length: usize) -> io::Result<Cow<'_, [u8]>> {
+        // Room is made for what the file has, whatever is asked for.
+        let there = self.0.len()?.saturating_sub(offset);
+        if (length as u64) > there {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        let mut bytes = vec![0; length];
+        match self.0.read_at(offset, &mut bytes)? {
+            read if read == length => Ok(Cow::Owned(bytes)),
+            _ => Err(io::ErrorKind::UnexpectedEof.into()),
+        }
     }
 }
 

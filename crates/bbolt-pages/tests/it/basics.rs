@@ -217,3 +217,27 @@ fn batch_joins_callers_and_isolates_the_one_that_fails() {
     assert_eq!(keys, (0..16).filter(|&caller| caller != 5).collect::<Vec<_>>());
     assert!(tx.txid() - before < 15, "callers shared transactions");
 }
+
+#[test]
+fn any_page_size_of_bbolt_opens_and_strict_mode_verifies_each_commit() {
+    for page_size in [1024, 5000, 12_288, 65_536] {
+        let storage = MemoryStorage::default();
+        let options = Options::new().page_size(page_size).strict_mode(true);
+        let db = options.open_storage(storage.clone()).unwrap();
+        for round in 0..20_u8 {
+            db.update(|tx| {
+                let mut bucket = tx.create_bucket_if_not_exists(b"b")?;
+                for key in 0..50_u8 {
+                    bucket.put(&[key.wrapping_mul(round), round], &vec![key; usize::from(key) * 8])?;
+                }
+                Ok::<_, Error>(())
+            })
+            .unwrap();
+        }
+        drop(db);
+        let db = options.open_storage(storage).unwrap();
+        assert_eq!(db.page_size(), page_size);
+        let tx = db.begin_read().unwrap();
+        assert!(tx.require(b"b").unwrap().get(&[0, 19]).is_some());
+    }
+}
