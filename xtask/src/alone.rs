@@ -2,7 +2,8 @@
 //!
 //! Owns three proofs a library: it checks and passes its tests with no, default and all features; it builds for a
 //! bare-metal target where its manifest promises `no-std`; and a scratch project outside the workspace builds it from
-//! its packaged tarball and runs the examples of its README. Limits: one version of each dependency, the one Cargo
+//! its packaged tarball and runs the examples of its README; where the README shows the files of a whole program, that program is built
+//! and run too. Limits: one version of each dependency, the one Cargo
 //! picks today; features that build C need `make`.
 
 use std::path::{Path, PathBuf};
@@ -109,6 +110,24 @@ fn tarballs(context: &Context, all: &[Package], libraries: &[Package]) -> Result
         write(&user.join("src").join("lib.rs"), &code)?;
         members.push(format!("\"use-{}\"", package.name));
     }
+    let mut programs = Vec::new();
+    for package in libraries {
+        let readme = package.directory.join("README.md");
+        let readme =
+            std::fs::read_to_string(&readme).map_err(|error| format!("{}: {error}", readme.display()))?;
+        let files = program_files(&readme);
+        if !files.iter().any(|(path, _)| path == "src/main.rs") {
+            continue;
+        }
+        let name = format!("program-{}", package.name);
+        for (path, text) in &files {
+            let head = format!("[package]\nname = \"{name}\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n");
+            let text = if path == "Cargo.toml" { head + text } else { text.clone() };
+            write(&scratch.path.join(&name).join(path), &text)?;
+        }
+        members.push(format!("\"{name}\""));
+        programs.push((package.name.as_str(), name));
+    }
     let root = format!(
         "[workspace]\nresolver = \"3\"\nmembers = [{}]\nexclude = [\"crates\"]\n\n[patch.crates-io]\n{patches}",
         members.join(", ")
@@ -127,7 +146,33 @@ fn tarballs(context: &Context, all: &[Package], libraries: &[Package]) -> Result
             failed.push(package.name.as_str());
         }
     }
+    for (package, program) in &programs {
+        let run = Run::new("cargo", &scratch.path).args(["run", "--package", program]);
+        if let Err(reason) = run.env("CARGO_TARGET_DIR", &target).deadline(DEADLINE).go() {
+            println!("the program in the README of {package}: {reason}");
+            failed.push(package);
+        }
+    }
     if failed.is_empty() { Ok(()) } else { Err(format!("failed: {}", failed.join(", "))) }
+}
+
+/// The files of a program that a README shows: code blocks whose first line is a comment with nothing but the file's path.
+fn program_files(readme: &str) -> Vec<(String, String)> {
+    let mut files = Vec::new();
+    let mut lines = readme.lines();
+    while let Some(line) = lines.next() {
+        if !line.starts_with("```") {
+            continue;
+        }
+        let block: Vec<&str> = lines.by_ref().take_while(|line| !line.starts_with("```")).collect();
+        let path =
+            block.first().and_then(|first| first.strip_prefix("# ").or_else(|| first.strip_prefix("// ")));
+        let is_path = |path: &&str| path.contains('.') && !path.contains(' ');
+        if let Some(path) = path.filter(is_path) {
+            files.push((path.to_owned(), block.join("\n") + "\n"));
+        }
+    }
+    files
 }
 
 fn write(path: &Path, text: &str) -> Result<(), String> {
@@ -162,6 +207,16 @@ impl Drop for Scratch {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_files_of_a_program_are_found_in_a_readme() {
+        let readme = "A\n```toml\n# Cargo.toml\n[dependencies]\n```\n```rust\nlet x = 1;\n```\n```rust\n// src/main.rs\nfn main() {}\n```\n\
+                      ```sh\n# run it. Then stop\n```\n";
+        let files = program_files(readme);
+        let paths: Vec<&str> = files.iter().map(|(path, _)| path.as_str()).collect();
+        assert_eq!(paths, ["Cargo.toml", "src/main.rs"]);
+        assert_eq!(files[1].1, "// src/main.rs\nfn main() {}\n");
+    }
 
     #[test]
     fn each_feature_set_is_tried_once() {

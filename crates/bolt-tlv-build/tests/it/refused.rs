@@ -1,7 +1,8 @@
 //! Every kind of file that is refused, and what is said about it: `tests/refused/NAME.yaml`, with `NAME.toml` where it is about services, and
 //! the whole error in `NAME.expected`.
 //!
-//! Owns the command that renews them: `BOLT_TLV_RENEW=1 cargo test -p bolt-tlv-build refused`. Read the difference before committing it.
+//! Owns the command that renews them: `BOLT_TLV_RENEW=1 TRYBUILD=overwrite cargo test -p bolt-tlv-build refused`. Read the difference before
+//! committing it.
 
 use std::path::{Path, PathBuf};
 
@@ -27,6 +28,7 @@ fn every_mistake_is_told_with_its_line_and_what_was_expected() {
             continue;
         }
         seen += 1;
+        let name = path.file_stem().and_then(|name| name.to_str()).expect("cases have plain names");
         let mut config = Config::from_text(read(&path));
         let services = path.with_extension("toml");
         if services.exists() {
@@ -36,10 +38,17 @@ fn every_mistake_is_told_with_its_line_and_what_was_expected() {
         let text = format!("{error}\n");
         assert_eq!(format!("{error:?}"), format!("\n{error}"), "a build script's main prints it as it is");
         let expected = path.with_extension("expected");
+        let shown = directory().with_file_name("ui").join("refused").join(name).with_extension("rs");
+        let code = format!(
+            "//! `tests/refused/{name}` as the compiler shows it.\n\n{}\nfn main() {{}}\n",
+            config.generate_code_or_compile_error()
+        );
         if renew {
             std::fs::write(&expected, &text).expect("the tree is writable");
+            std::fs::write(&shown, &code).expect("the tree is writable");
         } else {
             assert_eq!(text, read(&expected), "{}", path.display());
+            assert_eq!(code, read(&shown), "{}", shown.display());
         }
     }
     assert!(seen >= 20, "{seen} cases");
@@ -76,4 +85,12 @@ fn files_that_cannot_be_read_are_named() {
 fn problems_can_be_shown_by_the_compiler_instead() {
     let code = Config::from_text("messages: 1\n").generate_code_or_compile_error();
     assert!(code.starts_with("compile_error! { \"\\ncontracts.yaml:1:11: "), "{code}");
+}
+
+/// The compiler's own words, for files that were refused and for generated code that is used wrongly.
+#[test]
+fn refused_files_and_misused_messages_do_not_compile() {
+    let cases = trybuild::TestCases::new();
+    cases.compile_fail("tests/ui/refused/*.rs");
+    cases.compile_fail("tests/ui/misuse/*.rs");
 }
