@@ -57,29 +57,25 @@ pub enum BatchLen {
 }
 
 impl BatchLen {
-    const ALL: [Self; MAX_RUN_LEN + 1] = [
-        Self::Zero,
-        Self::One,
-        Self::Two,
-        Self::Three,
-        Self::Four,
-        Self::Five,
-        Self::Six,
-        Self::Seven,
-        Self::Eight,
-    ];
-
     /// The guard of every pool: a run longer than [`MAX_RUN_LEN`] is refused.
     ///
     /// # Errors
     /// [`PoolError::InvalidSize`]: split the run.
     #[inline]
     pub const fn new(len: usize) -> Result<Self, PoolError> {
-        if len <= MAX_RUN_LEN {
-            Ok(Self::ALL[len])
-        } else {
-            Err(PoolError::InvalidSize { requested: len, max: MAX_RUN_LEN })
-        }
+        // Compiles to one comparison.
+        Ok(match len {
+            0 => Self::Zero,
+            1 => Self::One,
+            2 => Self::Two,
+            3 => Self::Three,
+            4 => Self::Four,
+            5 => Self::Five,
+            6 => Self::Six,
+            7 => Self::Seven,
+            8 => Self::Eight,
+            _ => return Err(PoolError::InvalidSize { requested: len, max: MAX_RUN_LEN }),
+        })
     }
 
     /// The same as a number.

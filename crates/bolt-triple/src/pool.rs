@@ -94,7 +94,10 @@ impl<const N: usize, const R: usize> BufferPool<N, R> {
             return Err(PoolError::ExhaustedCapacity { in_use: N, total: N });
         };
         self.counters.served(cold);
-        slot.set_len(len);
+        // Mostly it has that length still, and a look is cheaper than a store.
+        if slot.batch_len() != len {
+            slot.set_len(len);
+        }
         Ok(PooledSoa(slot))
     }
 
@@ -257,7 +260,7 @@ impl<const N: usize, const R: usize> Drop for BufferPool<N, R> {
 
 /// A batch on loan from a pool of one thread. It goes back when this is dropped, on a panic too.
 ///
-/// Layout: three words. It is not `Send`: the pool is one thread's. Another thread's pool is its own, or a
+/// Layout: four words. It is not `Send`: the pool is one thread's. Another thread's pool is its own, or a
 /// [`ShardedPool`](crate::ShardedPool).
 #[derive(Debug)]
 #[must_use = "dropped at once, the batch goes straight back"]

@@ -59,21 +59,40 @@ impl<const N: usize> LocalSlots<N> {
         if cold {
             self.free_low.set(at);
         }
-        Some((self.lend(index), cold))
+        Some((self.lend(index, at), cold))
     }
 
     /// Only for an index that has just stopped being free or parked, so that by 2 it belongs to nobody.
     #[inline(always)]
-    fn lend(&self, index: u32) -> LocalSlot<'_, N> {
+    fn lend(&self, index: u32, at: usize) -> LocalSlot<'_, N> {
         // SAFETY: by 1 and `redeem`, which is bounded by `parked`, indices are below `N`.
         let cell = unsafe { self.batches.get_unchecked(index as usize) };
         // SAFETY: a cell's pointer is not null.
         let batch = cell.with_mut(|batch| unsafe { NonNull::new_unchecked(batch) });
-        LocalSlot { slots: self, batch, index }
+        LocalSlot { slots: self, batch, index, at }
     }
 
     /// Only for an index that belonged to the `LocalSlot` or ticket that ends with this call.
     #[inline(always)]
+    fn give_at(&self, index: u32, at: usize) {
+        // In the usual order the stack is as high as `take` left it. Saying so with what the guard remembers, instead of the word just
+        // loaded, takes one trip through memory out of the chain of takes and returns (five cycles; the branch is predicted).
+        if self.free_len.get() == at {
+            // SAFETY: by 2 and 1 at least this index is not on the stack, so `at`, its height, is below `N`.
+            let top = unsafe { self.free.get_unchecked(at) };
+            // It usually stands there still. A store costs more than a look: the core retires one cache line of them a cycle.
+            if top.get() != index {
+                top.set(index);
+            }
+            self.free_len.set(at + 1);
+        } else {
+            self.give(index);
+        }
+    }
+
+    /// The same in any order.
+    #[cold]
+    #[inline(never)]
     fn give(&self, index: u32) {
         let at = self.free_len.get();
         debug_assert!(at < N);
@@ -90,7 +109,7 @@ impl<const N: usize> LocalSlots<N> {
             return None;
         }
         parked.set(0);
-        Some(self.lend(index))
+        Some(self.lend(index, self.free_len.get()))
     }
 
     /// Frees every parked batch; their tickets are void. Returns how many.
@@ -144,6 +163,8 @@ pub(crate) struct LocalSlot<'p, const N: usize> {
     slots: &'p LocalSlots<N>,
     batch: NonNull<SoaBatch>,
     index: u32,
+    /// How high the stack was when this was lent: a guess of where the index goes back to.
+    at: usize,
 }
 
 impl<const N: usize> LocalSlot<'_, N> {
@@ -184,7 +205,7 @@ impl<const N: usize> DerefMut for LocalSlot<'_, N> {
 impl<const N: usize> Drop for LocalSlot<'_, N> {
     #[inline(always)]
     fn drop(&mut self) {
-        self.slots.give(self.index);
+        self.slots.give_at(self.index, self.at);
     }
 }
 
