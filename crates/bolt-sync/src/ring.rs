@@ -495,6 +495,15 @@ impl<T> Consumer<'_, T> {
         Some(value)
     }
 
+    /// A copy of the oldest value, which stays. Cost: as `pop`, without the store.
+    #[inline]
+    pub fn peek(&mut self) -> Option<T>
+    where
+        T: Copy,
+    {
+        (self.ready(1) != 0).then(|| self.read(self.head))
+    }
+
     /// Fills `out` from the front with the oldest values and returns how many there were. Cost: a copy and one release store.
     #[inline]
     pub fn pop_slice(&mut self, out: &mut [T]) -> usize
@@ -562,11 +571,11 @@ impl<T> Consumer<'_, T> {
         self.pop_each(count, drop)
     }
 
-    /// Only for positions in `head..tail_seen`, each once: it moves the value out.
+    /// Only for positions in `head..tail_seen`, each once unless `T` is `Copy`: it moves the value out.
     #[inline(always)]
     fn read(&self, position: usize) -> T {
         // SAFETY: by 2 and 5 the slots in `head..tail` hold values and are this consumer's alone; each is read once, since the head
-        // moves past it before anybody reads again.
+        // moves past it before anybody reads again, or is `Copy`.
         self.place.slot(position).with(|slot| unsafe { slot.cast::<T>().read() })
     }
 

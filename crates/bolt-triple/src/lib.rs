@@ -4,28 +4,43 @@
 //!
 //! Owns the list of modules and names. Holds no code.
 
-#![cfg_attr(not(any(feature = "std", bolt_loom)), no_std)]
+#![cfg_attr(not(any(feature = "std", feature = "model", test, bolt_loom)), no_std)]
 #![deny(unsafe_code)]
 
+#[cfg(all(feature = "alloc", not(any(feature = "std", bolt_loom))))]
+extern crate alloc;
+
+#[cfg(feature = "alloc")]
+mod adaptive;
 mod batch;
 // The files that may hold unsafe code, as the manifest lists them.
 #[allow(unsafe_code)]
 mod cpu;
 mod error;
 mod kernels;
+#[cfg(any(test, feature = "model"))]
+#[doc(hidden)]
+pub mod model;
+#[cfg(feature = "std")]
+mod numa;
 mod pool;
 mod profile;
 mod receipt;
+mod rings;
 mod sharded;
 #[allow(unsafe_code)]
 mod slots;
 mod ticket;
 pub mod ticks;
 
+#[cfg(feature = "alloc")]
+pub use adaptive::{AdaptivePool, CapacityConfig, CapacityPolicy, CycleLoad, GrowError};
 pub use batch::{BatchLen, MAX_RUN_LEN, MatchMask, SoaBatch, Triple};
 pub use cpu::Level;
 pub use error::PoolError;
 pub use kernels::{Matcher, Pattern};
+#[cfg(feature = "std")]
+pub use numa::{NodeSource, NumaPool, SystemNodes, pool_of_node};
 pub use pool::{
     BATCHES_MAX, BufferPool, CapacityUsage, Cleared, DEFAULT_BATCHES, PooledSoa, SoaHandle, SoaPool,
     TRIPLES_MAX,
@@ -33,4 +48,9 @@ pub use pool::{
 #[cfg(feature = "profiling")]
 pub use profile::PoolStats;
 pub use receipt::{DEFAULT_RECEIPTS, Receipt, ReceiptHandle, ReceiptPool};
+pub use rings::{
+    Assertion, AssertionRing, Delta, DeltaConsumer, DeltaKind, DeltaProducer, DeltaRing, DeltaRun,
+};
+#[cfg(feature = "alloc")]
+pub use rings::{assertion_ring, delta_ring};
 pub use sharded::{ShardedPool, SharedSoa};

@@ -159,6 +159,11 @@ impl<const N: usize, const R: usize> BufferPool<N, R> {
         }
     }
 
+    #[cfg(feature = "alloc")]
+    pub(crate) fn forget_high_water(&self) {
+        self.slots.forget_high_water();
+    }
+
     /// How many batches are parked; they count as in use. Cost: a look at each slot.
     pub fn parked(&self) -> usize {
         self.slots.parked()
@@ -330,6 +335,35 @@ pub struct CapacityUsage {
     pub receipts_total: usize,
     /// The most receipts a run has taken.
     pub receipts_high_water: usize,
+}
+
+impl CapacityUsage {
+    /// A pool of `batches` that nobody uses.
+    #[cfg(feature = "alloc")]
+    pub(crate) fn idle(batches: usize) -> Self {
+        Self {
+            soa_buffers_total: batches,
+            triples_total: batches * MAX_RUN_LEN,
+            triples_limit: TRIPLES_MAX,
+            ..Self::default()
+        }
+    }
+
+    /// Two pools as one; the high-water marks add up, though they may be of different times.
+    #[cfg(feature = "alloc")]
+    pub(crate) fn plus(self, other: Self) -> Self {
+        Self {
+            soa_buffers_in_use: self.soa_buffers_in_use + other.soa_buffers_in_use,
+            soa_buffers_total: self.soa_buffers_total + other.soa_buffers_total,
+            soa_buffers_high_water: self.soa_buffers_high_water + other.soa_buffers_high_water,
+            triples_in_use_max: self.triples_in_use_max + other.triples_in_use_max,
+            triples_total: self.triples_total + other.triples_total,
+            triples_limit: TRIPLES_MAX,
+            receipts_in_use: self.receipts_in_use + other.receipts_in_use,
+            receipts_total: self.receipts_total + other.receipts_total,
+            receipts_high_water: self.receipts_high_water + other.receipts_high_water,
+        }
+    }
 }
 
 /// What [`BufferPool::clear`] found.

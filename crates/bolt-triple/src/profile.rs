@@ -22,6 +22,9 @@ impl Counters {
     pub(crate) fn served(&self, _cold: bool) {}
     #[inline(always)]
     pub(crate) fn exhausted(&self) {}
+    #[cfg(feature = "alloc")]
+    #[inline(always)]
+    pub(crate) fn allocated(&self) {}
 }
 
 #[cfg(feature = "profiling")]
@@ -37,18 +40,22 @@ impl Counters {
         self.exhausted.set(self.exhausted.get() + 1);
     }
 
+    #[cfg(feature = "alloc")]
+    #[cold]
+    pub(crate) fn allocated(&self) {
+        self.allocations.set(self.allocations.get() + 1);
+    }
+
+    /// Adds what another pool counted of batches handed out.
+    #[cfg(feature = "alloc")]
+    pub(crate) fn absorb(&self, other: &PoolStats) {
+        self.hits.set(self.hits.get() + other.hits);
+        self.cold.set(self.cold.get() + other.cold);
+    }
+
     pub(crate) fn stats(&self) -> PoolStats {
         let (hits, cold, exhausted) = (self.hits.get(), self.cold.get(), self.exhausted.get());
-        let misses = cold + exhausted;
-        let gets = hits + misses;
-        PoolStats {
-            hits,
-            misses,
-            cold,
-            exhausted,
-            cache_hit_rate: if gets == 0 { 0.0 } else { hits as f64 / gets as f64 },
-            allocation_count: self.allocations.get(),
-        }
+        PoolStats::of(hits, cold, exhausted, self.allocations.get())
     }
 
     pub(crate) fn reset(&self) {
@@ -74,4 +81,14 @@ pub struct PoolStats {
     pub cache_hit_rate: f64,
     /// Times the pool asked the allocator. A `BufferPool` never does.
     pub allocation_count: u64,
+}
+
+#[cfg(feature = "profiling")]
+impl PoolStats {
+    pub(crate) fn of(hits: u64, cold: u64, exhausted: u64, allocation_count: u64) -> Self {
+        let misses = cold + exhausted;
+        let gets = hits + misses;
+        let cache_hit_rate = if gets == 0 { 0.0 } else { hits as f64 / gets as f64 };
+        Self { hits, misses, cold, exhausted, cache_hit_rate, allocation_count }
+    }
 }

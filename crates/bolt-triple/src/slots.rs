@@ -30,6 +30,8 @@ pub(crate) struct LocalSlots<const N: usize> {
     free_len: Cell<usize>,
     /// The fewest there were free.
     free_low: Cell<usize>,
+    /// The same, never forgotten: slots above it in the stack's first order were never out.
+    free_low_ever: Cell<usize>,
     /// For each index, the ticket it is parked under, or 0.
     parked: [Cell<u64>; N],
     tickets: Tickets,
@@ -43,6 +45,7 @@ impl<const N: usize> LocalSlots<N> {
             free: core::array::from_fn(|at| Cell::new((N - 1 - at) as u32)),
             free_len: Cell::new(N),
             free_low: Cell::new(N),
+            free_low_ever: Cell::new(N),
             parked: [const { Cell::new(0) }; N],
             tickets: Tickets::new(),
         }
@@ -55,9 +58,13 @@ impl<const N: usize> LocalSlots<N> {
         // SAFETY: by 1, `at < free_len <= N`.
         let index = unsafe { self.free.get_unchecked(at) }.get();
         self.free_len.set(at);
-        let cold = at < self.free_low.get();
-        if cold {
+        let mut cold = false;
+        if at < self.free_low.get() {
             self.free_low.set(at);
+            cold = at < self.free_low_ever.get();
+            if cold {
+                self.free_low_ever.set(at);
+            }
         }
         Some((self.lend(index, at), cold))
     }

@@ -43,6 +43,7 @@ fn a_full_ring_gives_the_value_back_and_keeps_the_order() {
     assert_eq!(producer.push("c"), Err(Full("c")));
     assert_eq!(producer.free(), 0);
     assert_eq!(consumer.len(), 2);
+    assert_eq!((consumer.peek(), consumer.peek()), (Some("a"), Some("a")));
     assert_eq!(consumer.pop(), Some("a"));
     producer.push("c").unwrap();
     assert_eq!((consumer.pop(), consumer.pop(), consumer.pop()), (Some("b"), Some("c"), None));

@@ -7,6 +7,10 @@ use bolt_alloc::CountingAlloc;
 #[global_allocator]
 static ALLOC: CountingAlloc = CountingAlloc::new();
 
+#[cfg(feature = "std")]
+mod growing;
 mod kernels;
 mod pool;
 mod receipts;
+#[cfg(feature = "alloc")]
+mod rings;

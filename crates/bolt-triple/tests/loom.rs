@@ -1,0 +1,177 @@
+//! Loom models of the shared pool, and broken twins that must fail.
+//!
+//! Run: `cargo xtask loom bolt-triple`. A batch is touched at both ends of each loan, so loom reports two loans of one batch that are not ordered.
+//! The ring and the list beneath have models of their own in bolt-sync.
+#![cfg(bolt_loom)]
+
+use std::panic::catch_unwind;
+
+use bolt_sync::atomic::{AtomicU32, Ordering};
+use bolt_sync::cell::UnsafeCell;
+use bolt_sync::sync::Arc;
+use bolt_sync::thread;
+use bolt_triple::{PoolError, ShardedPool, Triple};
+
+/// Explores a model under a bound of preemptions unless the environment sets another.
+fn bounded(preemptions: usize, model: impl Fn() + Sync + Send + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound.get_or_insert(preemptions);
+    builder.max_branches = 100_000;
+    builder.check(model);
+}
+
+/// What a model needs of a pool of two batches in two shards; the twins implement it too.
+trait Shared: Send + Sync + 'static {
+    fn new() -> Self;
+    /// Takes a batch, writes `value` into it, reads it back, returns it. False when all are out.
+    fn use_one(&self, home: usize, value: u64) -> bool;
+    /// True if every batch can be taken at once.
+    fn all_there(&self) -> bool;
+}
+
+impl Shared for ShardedPool<2, 1> {
+    fn new() -> Self {
+        ShardedPool::new()
+    }
+    fn use_one(&self, home: usize, value: u64) -> bool {
+        match self.get_soa_near(home, 1) {
+            Ok(mut soa) => {
+                soa.set(0, Triple::new(value, value, value)).expect("one long");
+                assert_eq!(soa.get(0), Some(Triple::new(value, value, value)));
+                true
+            }
+            Err(error) => {
+                assert_eq!(error, PoolError::ExhaustedCapacity { in_use: 2, total: 2 });
+                false
+            }
+        }
+    }
+    fn all_there(&self) -> bool {
+        let both = (self.get_soa_near(0, 1), self.get_soa_near(0, 1));
+        both.0.is_ok() && both.1.is_ok() && self.get_soa_near(1, 1).is_err()
+    }
+}
+
+/// A pool of two shards of one batch each, as a flag and a cell; with a piece taken out of it.
+struct Twin<const EXCHANGE: bool, const RELEASE: bool> {
+    taken: [AtomicU32; 2],
+    cells: [UnsafeCell<u64>; 2],
+}
+
+// SAFETY: loom reports every unordered pair of accesses itself; that report is the test.
+unsafe impl<const EXCHANGE: bool, const RELEASE: bool> Sync for Twin<EXCHANGE, RELEASE> {}
+
+impl<const EXCHANGE: bool, const RELEASE: bool> Twin<EXCHANGE, RELEASE> {
+    fn take(&self, shard: usize) -> bool {
+        let taken = &self.taken[shard];
+        if EXCHANGE {
+            taken.compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed).is_ok()
+        } else {
+            // Looks and then takes: another thread may look in between.
+            taken.load(Ordering::Acquire) == 0 && {
+                taken.store(1, Ordering::Relaxed);
+                true
+            }
+        }
+    }
+    fn give(&self, shard: usize) {
+        self.taken[shard].store(0, if RELEASE { Ordering::Release } else { Ordering::Relaxed });
+    }
+}
+
+impl<const EXCHANGE: bool, const RELEASE: bool> Shared for Twin<EXCHANGE, RELEASE> {
+    fn new() -> Self {
+        Self {
+            taken: [AtomicU32::new(0), AtomicU32::new(0)],
+            cells: [UnsafeCell::new(0), UnsafeCell::new(0)],
+        }
+    }
+    fn use_one(&self, home: usize, value: u64) -> bool {
+        let Some(shard) = [home, 1 - home].into_iter().find(|&shard| self.take(shard)) else { return false };
+        self.cells[shard].with_mut(|cell| {
+            // SAFETY: valid for the call; exclusive access is what loom checks.
+            unsafe { *cell = value }
+        });
+        self.give(shard);
+        true
+    }
+    fn all_there(&self) -> bool {
+        self.take(0) && self.take(1)
+    }
+}
+
+/// `threads` threads that each use a batch `rounds` times, all from the same home shard, so that they meet and help themselves elsewhere.
+fn users<P: Shared>(threads: usize, rounds: usize) {
+    let pool = Arc::new(P::new());
+    let work = move |pool: &P, me: usize| {
+        for round in 0..rounds {
+            pool.use_one(0, (me * 10 + round) as u64);
+        }
+    };
+    let others: Vec<_> = (1..threads)
+        .map(|me| {
+            let pool = pool.clone();
+            thread::spawn(move || work(&pool, me))
+        })
+        .collect();
+    work(&pool, 0);
+    for other in others {
+        other.join().unwrap();
+    }
+    assert!(pool.all_there(), "a batch was lost, or is there twice");
+}
+
+#[test]
+fn two_threads_on_one_shard() {
+    bounded(3, || users::<ShardedPool<2, 1>>(2, 1));
+}
+
+#[test]
+fn two_threads_two_rounds() {
+    bounded(2, || users::<ShardedPool<2, 1>>(2, 2));
+}
+
+#[test]
+fn three_threads_for_two_batches() {
+    bounded(2, || users::<ShardedPool<2, 1>>(3, 1));
+}
+
+/// A batch goes to another thread and comes back from there.
+#[test]
+fn a_batch_returned_elsewhere_is_seen_whole() {
+    bounded(3, || {
+        let pool = Arc::new(ShardedPool::<1, 1>::new());
+        // A guard borrows its pool, so the pool outlives the model's threads.
+        let here = pool.clone();
+        let other = thread::spawn(move || {
+            if let Ok(mut soa) = here.get_soa_near(0, 1) {
+                soa.set(0, Triple::new(1, 2, 3)).unwrap();
+            }
+        });
+        if let Ok(soa) = pool.get_soa_near(0, 1) {
+            let triple = soa.get(0).unwrap();
+            assert!(triple == Triple::new(1, 2, 3) || triple == Triple::new(0, 0, 0), "{triple:?}");
+        }
+        other.join().unwrap();
+        let soa = pool.get_soa_near(0, 1).expect("it came back");
+        assert_eq!(pool.capacity_usage().soa_buffers_in_use, 1);
+        drop(soa);
+    });
+}
+
+#[test]
+fn the_twin_with_nothing_removed_passes() {
+    bounded(3, || users::<Twin<true, true>>(2, 2));
+}
+
+#[test]
+fn broken_twin_that_looks_and_then_takes_fails() {
+    let verdict = catch_unwind(|| bounded(3, || users::<Twin<false, true>>(2, 1)));
+    assert!(verdict.is_err(), "the model did not notice that a batch has two users");
+}
+
+#[test]
+fn broken_twin_that_returns_relaxed_fails() {
+    let verdict = catch_unwind(|| bounded(3, || users::<Twin<true, false>>(2, 1)));
+    assert!(verdict.is_err(), "the model did not notice that a return no longer releases");
+}
