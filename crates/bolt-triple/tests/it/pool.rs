@@ -105,6 +105,10 @@ fn test_pool_exhaustion() {
 fn test_receipt_pool() {
     let pool = pool();
     for index in 0..1024_usize {
+        if cfg!(miri) && (3..1022).contains(&index) {
+            pool.get_receipt().unwrap();
+            continue;
+        }
         let handle = pool.get_receipt().unwrap();
         assert_eq!(handle.index(), index);
         assert_eq!(pool.receipt(handle), Ok(Receipt::IDENTITY));
@@ -115,7 +119,8 @@ fn test_receipt_pool() {
     assert_eq!(pool.get_receipt(), Err(PoolError::ReceiptsExhausted { total: 1024 }));
     assert_eq!(pool.capacity_usage().receipts_in_use, 1024);
     let merged = pool.receipts().merged();
-    assert_eq!((merged.lanes, merged.ticks, merged.cycle), (2048, 1023, 0));
+    let lanes = if cfg!(miri) { 5 * 2 } else { 2048 };
+    assert_eq!((merged.lanes, merged.ticks, merged.cycle), (lanes, 1023, lanes / 2 % 2));
 }
 
 #[test]
