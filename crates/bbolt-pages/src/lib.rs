@@ -8,6 +8,7 @@
 mod batch;
 mod bucket;
 mod check;
+mod compact;
 mod cursor;
 mod db;
 mod dump;
@@ -38,6 +39,7 @@ mod write;
 
 pub use bucket::{Bucket, Entry, Value};
 pub use check::{CheckOptions, Counts, Finding, Report, Severity, check, check_meta};
+pub use compact::{Copied, compact, salvage};
 pub use cursor::Cursor;
 pub use db::Db;
 pub use dump::{DUMP_VALUE_BYTES, DumpValue, Hex, dump};

@@ -12,7 +12,10 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::error::{Damage, Error, Refusal, Result, Rule};
-use crate::page::{FIRST_DATA_PAGE, META_PAGE_BYTES, MIN_PAGE_SIZE, Meta, MetaFault, Page, PageHeader};
+use crate::page::{
+    FIRST_DATA_PAGE, META_PAGE_BYTES, MIN_PAGE_SIZE, Meta, MetaFault, Page, PageHeader, PageKind,
+};
+use crate::tx::ReadTx;
 
 /// The first bytes that tell the page size, if meta page 0 is sound [db.go, `getPageSize`].
 const FIRST_READ_BYTES: u64 = 4096;
@@ -61,6 +64,17 @@ impl RawBytes for Vec<u8> {
     fn bytes(&self, offset: u64, length: usize) -> io::Result<Cow<'_, [u8]>> {
         let bytes = usize::try_from(offset).ok().and_then(|at| self.get(at..)?.get(..length));
         bytes.map(Cow::Borrowed).ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+    }
+}
+
+/// The pages of a snapshot, metas excepted.
+impl RawBytes for ReadTx<'_> {
+    fn length(&self) -> io::Result<u64> {
+        Ok(self.size())
+    }
+
+    fn bytes(&self, offset: u64, length: usize) -> io::Result<Cow<'_, [u8]>> {
+        self.raw_bytes(offset, length)
     }
 }
 
@@ -182,6 +196,19 @@ impl<'a> RawFile<'a> {
             .unwrap_or(USUAL_PAGE_SIZE);
         let second = meta_at(u64::from(page_size))?;
         Ok(Self { source, page_size, file_bytes, metas: [first.0, second.0], headers: [first.1, second.1] })
+    }
+
+    /// The snapshot of a read transaction: its pages stay as they are while it is open, whatever a writer does.
+    pub fn of_snapshot(tx: &'a ReadTx<'_>) -> Self {
+        let (meta, page_size) = (tx.meta(), tx.page_size());
+        let header = |id| PageHeader { id, flags: PageKind::Meta.flags(), count: 0, overflow: 0 };
+        Self {
+            source: tx,
+            page_size,
+            file_bytes: tx.size(),
+            metas: [Ok(meta), Ok(meta)],
+            headers: [Some(header(0)), Some(header(1))],
+        }
     }
 
     /// Bytes of a page.

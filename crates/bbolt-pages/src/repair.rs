@@ -1,18 +1,21 @@
 //! Copies of a file: as it is, as bbolt's hot backup writes it, and repaired.
 //!
-//! Owns [`backup`] and [`repair`]. Neither changes the file it reads; both write front to back, so the copy can go to a pipe. A repaired
+//! Owns [`backup`] and [`repair`], and the same tools on a snapshot. Neither changes the file it reads; both write front to back, so the copy can go to a pipe. A repaired
 //! copy has the tree of one sound state, whole, and a free list made anew from what that tree does not reach; both its metas
 //! tell of this state. Never guesses: a tree that is broken itself is refused here, and salvaged pair by pair elsewhere. Limit: a
 //! page at a time of memory, and a bit a page.
 
 use std::io::{self, Write};
 
-use crate::check::{CheckOptions, Finding, PageSet, check, pages_in_use};
+use crate::check::{CheckOptions, Finding, PageSet, Report, check, pages_in_use};
 use crate::error::{Damage, Error, Result, Rule};
 use crate::page::{
     FIRST_DATA_PAGE, FreelistPage, LONG_FREELIST, Meta, NO_FREELIST, PAGE_HEADER_BYTES, PageHeader, PageKind,
 };
 use crate::raw_file::RawFile;
+use crate::survey::{BucketStats, BucketTree, PageInfo, PageTable, PageUse};
+use crate::tx::ReadTx;
+use crate::walk::Tree;
 
 /// Pages copied by one read.
 const PAGES_AT_ONCE: u64 = 64;
@@ -31,6 +34,64 @@ pub fn backup(file: &RawFile<'_>, out: &mut dyn Write) -> Result<u64> {
     metas(file, [meta, Meta { txid: meta.txid.saturating_sub(1), ..meta }], out)?;
     copy_pages(file, FIRST_DATA_PAGE..meta.high_water, out)?;
     Ok(meta.high_water * u64::from(file.page_size()))
+}
+
+impl ReadTx<'_> {
+    /// Writes this transaction's snapshot as a database of its own, while others go on writing: bbolt's `Tx.WriteTo`. Says how many bytes
+    /// that were.
+    ///
+    /// # Errors
+    /// Those of reading and of `out`.
+    ///
+    /// ```
+    /// # fn main() -> bbolt_pages::Result<()> {
+    /// let db = bbolt_pages::Options::new().open_storage(bbolt_pages::io::MemoryStorage::default())?;
+    /// let mut copy = Vec::new();
+    /// let bytes = db.begin_read()?.write_to(&mut copy)?;
+    /// assert_eq!(bytes, copy.len() as u64);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn write_to(&self, out: &mut dyn Write) -> Result<u64> {
+        backup(&RawFile::of_snapshot(self), out)
+    }
+
+    /// The strict check on this transaction's snapshot: bbolt's `Tx.Check`.
+    ///
+    /// # Errors
+    /// Those of reading; damage is a finding.
+    pub fn check(&self, options: &CheckOptions) -> Result<Report> {
+        check(&RawFile::of_snapshot(self), options)
+    }
+
+    /// Page `id` of this snapshot: bbolt's `Tx.Page`. Ask a [`PageTable`] of [`RawFile::of_snapshot`] for many.
+    ///
+    /// # Errors
+    /// Those of reading, and damage to the free list.
+    pub fn page(&self, id: u64) -> Result<Option<PageInfo>> {
+        if id < FIRST_DATA_PAGE {
+            let used_as = PageUse::Kind(PageKind::Meta);
+            return Ok(Some(PageInfo { id, used_as, count: 0, overflow: 0 }));
+        }
+        PageTable::new(RawFile::of_snapshot(self))?.page(id)
+    }
+
+    /// Statistics of the bucket at `path`, everything in it included: bbolt's `Bucket.Stats`. `None` if there is none.
+    ///
+    /// # Errors
+    /// Damage, and those of reading.
+    pub fn bucket_stats(&self, path: &[impl AsRef<[u8]>]) -> Result<Option<BucketStats>> {
+        let tree = Tree::new(RawFile::of_snapshot(self))?;
+        tree.bucket(path)?.map(|bucket| tree.stats(&bucket)).transpose()
+    }
+
+    /// The tree of buckets with the keys in each: bbolt's `Tx.Inspect`.
+    ///
+    /// # Errors
+    /// Damage, and those of reading.
+    pub fn inspect(&self) -> Result<BucketTree> {
+        Tree::new(RawFile::of_snapshot(self))?.inspect()
+    }
 }
 
 /// What a repair did.

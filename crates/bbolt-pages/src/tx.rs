@@ -4,6 +4,8 @@
 //! file. Limit: a read transaction keeps the pages it can see from being reused, so a forgotten one lets the file grow; `Db::stats`
 //! shows how many are open.
 
+use std::borrow::Cow;
+use std::io;
 use std::sync::{Arc, OnceLock};
 
 use crate::bucket::{Bucket, Root};
@@ -133,6 +135,19 @@ impl ReadTx<'_> {
             return Err(Usage::NoSuchPage { page: id }.into());
         }
         self.core.source(None).bytes(id, count)
+    }
+
+    /// Bytes of the snapshot for tools that read it from end to end: borrowed from the mapping, or read once and not kept.
+    pub(crate) fn raw_bytes(&self, offset: u64, length: usize) -> io::Result<Cow<'_, [u8]>> {
+        if let View::Mapped(index) = &self.core.view {
+            let bytes = self.core.db.maps.get(*index).bytes(offset, length as u64);
+            return bytes.map(Cow::Borrowed).ok_or_else(|| io::ErrorKind::UnexpectedEof.into());
+        }
+        let mut bytes = vec![0; length];
+        if self.core.db.storage.read_at(offset, &mut bytes)? < length {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        Ok(Cow::Owned(bytes))
     }
 
     /// The first damage that a `get` of this transaction met and could not tell of.

@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 
 use bbolt_pages::page::{META_PAGE_BYTES, Meta, NO_FREELIST, Page, PageKind};
 use bbolt_pages::{
-    BucketStats, BucketTree, CheckOptions, Found, PageTable, PageUse, RawFile, Step, Tree, backup, check,
-    dump, map_svg, open_shared, repair,
+    BucketStats, BucketTree, CheckOptions, Copied, Db, Found, Options, PageTable, PageUse, RawFile, Step,
+    Tree, backup, check, compact, dump, map_svg, open_shared, repair, salvage,
 };
 
 use crate::exit::Stop;
@@ -22,6 +22,8 @@ use crate::pages_text::{Format, is_printable, quoted};
 const SEPARATOR: &str = "===============================================";
 /// Bytes a line of a hexadecimal dump shows.
 const HEX_LINE: usize = 16;
+/// Bytes of keys and values a transaction of a salvage takes.
+const SALVAGE_TX_BYTES: u64 = 1 << 20;
 
 /// Runs the command.
 pub(crate) fn run(pages: &Pages) -> Result<(), Stop> {
@@ -102,7 +104,10 @@ fn act(action: &Action, file: &RawFile<'_>, out: &mut impl Write) -> Outcome {
         Action::Backup { output } => {
             new_file(output, out, |new| backup(file, new).map(|_| ()).map_err(Failed::from))
         }
-        Action::Repair { output } => repaired(file, output, out),
+        Action::Compact { output, tx_max_size, no_sync } => {
+            compacted(file, output, *tx_max_size, *no_sync, out)
+        }
+        Action::Repair { output, salvage } => repaired(file, output, *salvage, out),
     }
 }
 
@@ -128,7 +133,7 @@ fn checked(file: &RawFile<'_>, options: &CheckOptions, out: &mut impl Write) -> 
             let advice = if report.has_errors() {
                 "the file is damaged: `bolt pages repair` makes a sound copy of what can be had"
             } else {
-                "the file reads right, and bbolt would not have written it so: write its contents to a new one"
+                "the file reads right, and bbolt would not have written it so: `bolt pages compact` makes it usual"
             };
             Err(Failed::Said(advice.into()))
         }
@@ -537,7 +542,7 @@ fn json(name: &[u8]) -> String {
     text
 }
 
-fn repaired(file: &RawFile<'_>, output: &Path, out: &mut impl Write) -> Outcome {
+fn repaired(file: &RawFile<'_>, output: &Path, salvaging: bool, out: &mut impl Write) -> Outcome {
     let mut told = None;
     let done = new_file(output, out, |new| {
         told = Some(repair(file, new)?);
@@ -553,7 +558,23 @@ fn repaired(file: &RawFile<'_>, output: &Path, out: &mut impl Write) -> Outcome 
             );
             Ok(())
         }
-        (Err(Failed::Store(e)), _) => Err(Failed::Said(format!("no state of this file is whole: {e}"))),
+        (Err(Failed::Store(e)), _) if salvaging => {
+            eprintln!("no state of this file is whole ({e}): salvaging what can be reached");
+            let mut copied = Copied::default();
+            let tree = Tree::new(*file)?;
+            new_database(file, output, true, |target| {
+                copied = salvage(&tree, target, SALVAGE_TX_BYTES)?;
+                Ok(())
+            })?;
+            let Copied { pairs, buckets, damages, refused } = copied;
+            eprintln!(
+                "{pairs} keys and {buckets} buckets saved; {damages} places unreadable, {refused} entries refused"
+            );
+            Ok(())
+        }
+        (Err(Failed::Store(e)), _) => Err(Failed::Said(format!(
+            "no state of this file is whole: {e}; --salvage copies what can still be reached"
+        ))),
         (other, _) => other,
     }
 }
@@ -572,6 +593,51 @@ fn new_file(path: &Path, out: &mut impl Write, fill: impl FnOnce(&mut dyn Write)
         file.sync_all().map_err(refuse)?;
         std::fs::rename(&beside, path).map_err(refuse)
     });
+    if filled.is_err() {
+        let _ = std::fs::remove_file(&beside);
+    }
+    filled
+}
+
+/// The contents alone, and what that saved.
+fn compacted(
+    file: &RawFile<'_>,
+    output: &Path,
+    tx_max_bytes: u64,
+    no_sync: bool,
+    out: &mut impl Write,
+) -> Outcome {
+    let tree = Tree::new(*file)?;
+    new_database(file, output, !no_sync, |target| {
+        compact(&tree, target, tx_max_bytes)?;
+        Ok(())
+    })?;
+    let after =
+        std::fs::metadata(output).map_err(|e| Failed::Said(format!("{}: {e}", output.display())))?.len();
+    let (before, gain) = (file.file_bytes(), file.file_bytes() as f64 / after as f64);
+    Ok(writeln!(out, "{before} -> {after} bytes (gain={gain:.2}x)")?)
+}
+
+/// Fills a new database with pages of the size of `file`'s, and gives it its name when it is whole.
+fn new_database(
+    file: &RawFile<'_>,
+    path: &Path,
+    sync: bool,
+    fill: impl FnOnce(&Db) -> Result<(), bbolt_pages::Error>,
+) -> Outcome {
+    let beside = beside(path);
+    let _ = std::fs::remove_file(&beside);
+    let options = Options::new().page_size(file.page_size()).no_sync(true).no_grow_sync(true);
+    let filled = (|| -> Outcome {
+        let target = options.open(&beside)?;
+        fill(&target)?;
+        // Nobody knows the new file's name yet: one wait for the disk before it gets it is enough.
+        if sync {
+            target.sync()?;
+        }
+        target.close()?;
+        std::fs::rename(&beside, path).map_err(|e| Failed::Said(format!("{}: {e}", path.display())))
+    })();
     if filled.is_err() {
         let _ = std::fs::remove_file(&beside);
     }

@@ -13,6 +13,8 @@ use crate::pages_text::{Format, parse_hex};
 
 /// How long a command waits for a writer of the file to go away, unless `--timeout` says otherwise.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
+/// Bytes of keys and values a transaction of `compact` takes, as in bbolt.
+const TX_MAX_SIZE: u64 = 65_536;
 
 /// Everything of `bolt pages`.
 #[derive(Debug)]
@@ -67,11 +69,17 @@ pub(crate) enum Action {
     Map {
         output: Option<PathBuf>,
     },
+    Compact {
+        output: PathBuf,
+        tx_max_size: u64,
+        no_sync: bool,
+    },
     Backup {
         output: PathBuf,
     },
     Repair {
         output: PathBuf,
+        salvage: bool,
     },
 }
 
@@ -92,6 +100,9 @@ pub(crate) fn parse(parser: &mut lexopt::Parser) -> Result<Command, UsageError> 
             Long("parse-format") => options.parse_format = Some(text(parser, "--parse-format")?),
             Long("from-page") => options.from_page = Some(number(&text(parser, "--from-page")?)?),
             Long("timeout") => options.timeout = Some(text(parser, "--timeout")?),
+            Long("tx-max-size") => options.tx_max_size = Some(number(&text(parser, "--tx-max-size")?)?),
+            Long("no-sync") => options.flags.push("--no-sync"),
+            Long("salvage") => options.flags.push("--salvage"),
             Long("all") => options.flags.push("--all"),
             Long("older") => options.flags.push("--older"),
             Long("key-only") => options.flags.push("--key-only"),
@@ -127,6 +138,7 @@ struct Options {
     format: Option<String>,
     parse_format: Option<String>,
     from_page: Option<u64>,
+    tx_max_size: Option<u64>,
     timeout: Option<String>,
     flags: Vec<&'static str>,
 }
@@ -155,6 +167,15 @@ impl Options {
         })
     }
 
+    /// A new file that is written here and there, so no pipe.
+    fn file(&mut self, what: &str) -> Result<PathBuf, UsageError> {
+        let output = self.output(what)?;
+        if output.as_os_str() == "-" {
+            return Err(usage(format!("{what} writes a database in place: name a file with -o FILE")));
+        }
+        Ok(output)
+    }
+
     /// An option that the command does not know is a mistake, not a wish to be passed over.
     fn all_used(&self, name: &str) -> Result<(), UsageError> {
         let left = [
@@ -162,6 +183,7 @@ impl Options {
             ("--format", self.format.is_some()),
             ("--parse-format", self.parse_format.is_some()),
             ("--from-page", self.from_page.is_some()),
+            ("--tx-max-size", self.tx_max_size.is_some()),
         ];
         let left =
             left.iter().find(|(_, given)| *given).map(|(option, _)| *option).or(self.flags.first().copied());
@@ -259,13 +281,25 @@ fn action(name: &str, rest: Vec<OsString>, options: &mut Options) -> Result<Acti
             nothing(&rest)?;
             Action::Map { output: options.output.take().filter(|path| path.as_os_str() != "-") }
         }
+        "compact" => {
+            nothing(&rest)?;
+            Action::Compact {
+                output: options.file("pages compact")?,
+                tx_max_size: options.tx_max_size.take().unwrap_or(TX_MAX_SIZE),
+                no_sync: options.flag("--no-sync"),
+            }
+        }
         "backup" => {
             nothing(&rest)?;
             Action::Backup { output: options.output("pages backup")? }
         }
         "repair" => {
             nothing(&rest)?;
-            Action::Repair { output: options.output("pages repair")? }
+            if options.flag("--salvage") {
+                Action::Repair { output: options.file("pages repair --salvage")?, salvage: true }
+            } else {
+                Action::Repair { output: options.output("pages repair")?, salvage: false }
+            }
         }
         _ => return Err(usage(format!("unknown pages command {name:?}"))),
     })
@@ -328,8 +362,10 @@ And what that one lacks:
   map FILE [-o OUT.svg]    a picture: a square a page, by kind, fill, free and pending
 
 New files from old (FILE itself is never changed; -o - writes to standard output where it can):
+  compact -o DST FILE      the contents alone         [--tx-max-size BYTES] [--no-sync]
   backup -o DST FILE       every page in use
   repair -o DST FILE       the newest state whose tree is whole, its free list made anew
+      --salvage            if no tree is whole: every pair that can still be reached
 
 Options:
       --timeout S          how long to wait for a writer of FILE (10), or `none`
@@ -385,7 +421,9 @@ mod tests {
             matches!(action_of("get f.db a 6b31 --parse-format hex"), Action::Get { key, .. } if key == b"k1")
         );
         assert!(matches!(action_of("map f.db -o -"), Action::Map { output: None }));
-        assert!(matches!(action_of("repair f.db -o x"), Action::Repair { .. }));
+        assert!(matches!(action_of("repair f.db -o x --salvage"), Action::Repair { salvage: true, .. }));
+        let compact = action_of("compact -o x f.db");
+        assert!(matches!(compact, Action::Compact { tx_max_size: TX_MAX_SIZE, no_sync: false, .. }));
         for name in ["pages", "buckets", "inspect"] {
             action_of(&format!("{name} f.db"));
         }
@@ -408,6 +446,8 @@ mod tests {
             ("get f.db b zz --parse-format hex", "not hexadecimal"),
             ("keys f.db b --format xml", "ascii-encoded, hex"),
             ("backup f.db", "-o FILE"),
+            ("compact f.db", "-o FILE"),
+            ("compact f.db -o -", "in place"),
             ("check f.db --timeout soon", "such as 2.5"),
         ] {
             let text = words(line).expect_err(line).to_string();

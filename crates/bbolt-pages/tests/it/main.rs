@@ -9,6 +9,7 @@ mod allocations;
 mod basics;
 mod check;
 mod codec;
+mod compact;
 mod crash;
 mod files;
 mod fixtures;

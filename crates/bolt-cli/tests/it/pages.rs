@@ -144,8 +144,16 @@ fn check_ends_with_0_or_1_and_repair_cures_the_free_list() {
         assert_eq!(pages(&["check", &sound]).ok(), "OK\n");
         pages(&["backup", "-o", &copy, &sound]).ok();
         assert_eq!(pages(&["dump", &copy]).ok(), pages(&["dump", &sound]).ok());
+        let small = scratch.file("small.db");
+        let told = pages(&["compact", "-o", &small, &sound]).ok();
+        assert!(told.contains(" bytes (gain=") && told.ends_with("x)\n"), "{told}");
+        assert_eq!(pages(&["check", &small]).ok(), "OK\n");
+        assert_eq!(pages(&["dump", &small]).ok(), pages(&["dump", &sound]).ok());
         let broken = scratch.fixture("damaged/bad-key-order").expect("a fixture");
         let done = pages(&["repair", "-o", &scratch.file("never.db"), &broken]);
+        let saved = scratch.file("saved.db");
+        pages(&["repair", "--salvage", "-o", &saved, &broken]).ok();
+        assert_eq!(pages(&["check", &saved]).ok(), "OK\n");
         if done.code() != 0 {
             assert!(!Path::new(&scratch.file("never.db")).exists(), "nothing half-made is left: {done:?}");
         }
