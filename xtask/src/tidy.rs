@@ -463,14 +463,24 @@ fn table_has(manifest: &str, header: &str, line: &str) -> bool {
     !tables.is_empty() && tables.into_iter().all(|found| found)
 }
 
-/// True for the crates that ThreadSanitizer runs over: those with atomics to model, and those that ask for it.
+/// True for the crates that ThreadSanitizer runs over: those that ask for it, and those with atomics to model, unless the compiler itself
+/// forbids them unsafe code and with it data races.
 pub(crate) fn has_threads(package: &Package) -> bool {
-    package.published && (package.tsan || package.tests.iter().any(|test| test == "loom"))
+    package.published && (package.tsan || (has_models(package) && !forbids_unsafe(package)))
 }
 
-/// True for the crates that miri and AddressSanitizer run over: those with unsafe code or with atomics to model.
+fn has_models(package: &Package) -> bool {
+    package.tests.iter().any(|test| test == "loom")
+}
+
+fn forbids_unsafe(package: &Package) -> bool {
+    FORBID_UNSAFE.contains(&package.name.as_str())
+}
+
+/// True for the crates that miri and AddressSanitizer run over: those with unsafe code, and those with atomics to model that could have some.
 pub(crate) fn wants_a_judge(package: &Package) -> bool {
-    package.published && (!package.unsafe_files.is_empty() || package.tests.iter().any(|test| test == "loom"))
+    let models = has_models(package) && !forbids_unsafe(package);
+    package.published && (!package.unsafe_files.is_empty() || models)
 }
 
 #[cfg(test)]

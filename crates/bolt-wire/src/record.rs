@@ -254,7 +254,7 @@ pub(crate) fn no_such_column(index: usize, count: usize) -> DecodeError {
     DecodeError { offset: 0, reason: DecodeReason::NoSuchColumn { index, count } }
 }
 
-/// One record, borrowed from the receive buffer: 48 bytes, `Copy`. Columns are decoded when they are read.
+/// One record, borrowed from the receive buffer: 48 bytes, `Copy`, `Send` and `Sync`. Columns are decoded when they are read.
 #[derive(Clone, Copy)]
 pub struct RecordRef<'a> {
     message: &'a [u8],

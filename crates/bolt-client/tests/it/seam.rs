@@ -9,7 +9,10 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bolt_buf::BoltBuf;
-use bolt_client::{Auth, Config, Engine, Interrupt, Io, RunOptions, Version};
+use bolt_client::{
+    Auth, CancelHandle, Config, Connection, ConnectionStats, Cursor, Engine, Error, Interrupt, Io, RecordRef,
+    RouteOptions, Rows, RunOptions, ServerInfo, TcpIo, Transaction, TxOptions, Version,
+};
 
 use crate::peer::*;
 
@@ -174,4 +177,38 @@ fn a_write_given_up_half_way_ends_the_connection() {
     assert!(!engine.is_usable());
     let error = block_on(engine.run("q", &(), &RunOptions::default())).unwrap_err();
     assert!(error.to_string().contains("given up half-way"), "{error}");
+}
+
+/// A face on a runtime spawns these futures, and its users hold rows across their own waits.
+#[test]
+fn futures_and_rows_may_go_to_other_threads() {
+    fn send<T: Send>(_: &T) {}
+    fn shareable<T: Send + Sync>() {}
+    async fn everything<I: Io>(engine: &mut Engine<I>) -> Result<i64, Error> {
+        let slot = engine.run("RETURN 1", [("x", 1)], &RunOptions::default()).await?;
+        let mut sum = 0;
+        while let Some(location) = engine.next(slot).await? {
+            let record = engine.record(slot, location);
+            // The row lives on while something else is waited for.
+            std::future::ready(()).await;
+            sum += record.get::<i64>(0)?;
+        }
+        engine.finish(slot).await?;
+        engine.begin(&TxOptions::default()).await?;
+        engine.commit().await?;
+        engine.rollback().await?;
+        engine.route(&RouteOptions::default()).await?;
+        engine.reset().await?;
+        engine.settle().await?;
+        engine.close().await;
+        Ok(sum)
+    }
+    fn face<I: Io>(engine: &mut Engine<I>, io: I, config: &Config) {
+        send(&everything(engine));
+        send(&Engine::login(io, config));
+    }
+    let _: fn(&mut Engine<TcpIo>, TcpIo, &Config) = face::<TcpIo>;
+    fn movable<T: Send>() {}
+    movable::<(Connection, Rows<'_>, Transaction<'_>, Engine<TcpIo>)>();
+    shareable::<(CancelHandle, Config, Error, Cursor, RecordRef<'_>, ConnectionStats, ServerInfo)>();
 }

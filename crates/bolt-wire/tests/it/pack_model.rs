@@ -285,6 +285,72 @@ fn a_value_of_full_depth_needs_a_fraction_of_a_thread_s_stack() {
     }
 }
 
+/// What is read of a record may go to another thread, and a future that holds it across a wait may too.
+#[test]
+fn everything_read_is_send_and_sync() {
+    use bolt_wire::{
+        DateTimeZonedRef, IndexedList, IndexedMap, ListIter, ListRef, MapIter, MapRef, OwnedRecord,
+        PathSteps, RecordBatch, RecordRef, RelationshipRef, StructRef, Summary, UnsupportedRef,
+    };
+    fn shareable<T: Send + Sync>() {}
+    shareable::<(RecordDecoder, RecordRef<'_>, OwnedRecord, RecordBatch, Fields)>();
+    shareable::<(RawRef<'_>, ValueRef<'_>, ListRef<'_>, ListIter<'_>, MapRef<'_>, MapIter<'_>)>();
+    shareable::<(
+        IndexedList<'_>,
+        IndexedMap<'_>,
+        NodeRef<'_>,
+        RelationshipRef<'_>,
+        PathRef<'_>,
+        PathSteps<'_>,
+    )>();
+    shareable::<(StructRef<'_>, VectorRef<'_>, DateTimeZonedRef<'_>, UnsupportedRef<'_>, Value, Map, Summary)>(
+    );
+    // Two threads index one record at the same time.
+    let message =
+        [&[0xB1, 0x71, 0x92, 0xD4, 100][..], &[7; 100], &[0xA3], b"\x81b\x02\x81a\x01\x81b\x03"].concat();
+    let mut decoder = RecordDecoder::new(8, Dialect::V5);
+    decoder.scan(&message, 2).unwrap();
+    let fields: Fields = ["l", "m"].into_iter().collect();
+    let record = decoder.record(&message, &fields);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(move || {
+                let list = record.get::<ListRef<'_>>(0).unwrap().indexed();
+                let map = record.get::<MapRef<'_>>(1).unwrap().indexed();
+                assert_eq!((0..100).map(|i| list.get_as::<i64>(i).unwrap()).sum::<i64>(), 700);
+                assert_eq!((map.get_as::<i64>("a"), map.get_as::<i64>("b")), (Ok(1), Ok(3)));
+            });
+        }
+    });
+}
+
+/// Look-ups in large dictionaries agree with a pass over all entries, whatever the order of the keys.
+#[test]
+fn an_indexed_dictionary_of_any_order_finds_the_last_of_equal_keys() {
+    for len in [0_u32, 1, 2, 3, 15, 16, 17, 100, 1_000] {
+        for order in 0..4_u32 {
+            let key = |i: u32| match order {
+                0 => i,
+                1 => len - i,
+                2 => i.wrapping_mul(2_654_435_761) % 97,
+                _ => 5,
+            };
+            let map: Map = (0..len).map(|i| (format!("k{:04}", key(i)), Value::from(i))).collect();
+            let bytes = encode(&Value::Map(map), Dialect::V5);
+            let map = RawRef::new(&bytes, 0).map().unwrap();
+            let indexed = map.indexed();
+            for i in 0..len + 2 {
+                let key = format!("k{:04}", key(i.min(len)));
+                assert_eq!(
+                    indexed.raw(&key).map(RawRef::offset),
+                    map.raw(&key).map(RawRef::offset),
+                    "{len} {order}"
+                );
+            }
+        }
+    }
+}
+
 /// The time to read what nests is that of its bytes, whatever its depth; a level that cost a pass over all below it would take minutes here.
 #[test]
 fn reading_down_a_million_levels_takes_one_look_at_each() {
