@@ -128,6 +128,28 @@ impl<T: Send + 'static> Magazines<T> {
         self.give_cold(item)
     }
 
+    /// As [`take`](Self::take), from this thread's own magazine and nowhere else: the short way for who has a long one of its own
+    /// behind it, so that both are one call in every caller's code. `None` says nothing about the rest.
+    #[inline(always)]
+    pub fn take_local(&self) -> Option<T> {
+        let lane = self.depot.lane(thread_index::current())?;
+        // SAFETY: 4: `current` is this thread's number.
+        unsafe { lane.take() }
+    }
+
+    /// As [`give`](Self::give), to this thread's own magazine and nowhere else.
+    ///
+    /// # Errors
+    /// Gives the item back when that magazine is full, or this thread has none yet; `give` may still keep it.
+    #[inline(always)]
+    pub fn give_local(&self, item: T) -> Result<(), T> {
+        match self.depot.lane(thread_index::current()) {
+            // SAFETY: 4: `current` is this thread's number.
+            Some(lane) => unsafe { lane.give(item) },
+            None => Err(item),
+        }
+    }
+
     #[cold]
     #[inline(never)]
     fn take_cold(&self) -> Option<T> {

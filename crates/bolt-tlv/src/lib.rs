@@ -30,7 +30,7 @@ mod shelf;
 pub mod wire;
 
 pub use block::{BUFFER_ALIGN, PooledBuffer, SharedFrame};
-pub use class::{CLASS_COUNT_MAX, ClassSpec, ClassTable};
+pub use class::{CLASS_COUNT_MAX, CLASS_STEP_BYTES, ClassSpec, ClassTable};
 pub use codec::{DecodeError, DecodeErrorKind, EncodeError, EncodeErrorKind, Reader, Writer};
 #[cfg(feature = "config")]
 pub use config::{ConfigError, ServiceConfig};

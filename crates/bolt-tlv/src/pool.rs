@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use crate::block::PooledBuffer;
-use crate::class::{CLASS_COUNT_MAX, ClassSpec, ClassTable};
+use crate::class::{CLASS_COUNT_MAX, CLASS_STEP_BYTES, ClassSpec, ClassTable};
 use crate::message::ServiceSpec;
 use crate::policy::TrimPolicy;
 use crate::shelf::{Core, Options};
@@ -239,8 +239,18 @@ impl BufferPoolBuilder {
         self.with_class(ClassSpec::new(size_bytes, capacity))
     }
 
-    /// Adds a class. Of two with one size the later counts; a class of 0 bytes is left out.
-    pub fn with_class(mut self, class: ClassSpec) -> Self {
+    /// Adds a class; its size is rounded up to a multiple of [`CLASS_STEP_BYTES`]. Of two with one size the later counts; a class of
+    /// 0 bytes is left out.
+    pub fn with_class(mut self, mut class: ClassSpec) -> Self {
+        let asked = class.size_bytes;
+        class.size_bytes = asked.checked_next_multiple_of(CLASS_STEP_BYTES).unwrap_or(0);
+        // The bound was meant for buffers of the size asked for.
+        class.bytes_max = class
+            .bytes_max
+            .checked_div(asked)
+            .unwrap_or(0)
+            .saturating_mul(class.size_bytes)
+            .max(class.bytes_max);
         self.classes.retain(|known| known.size_bytes != class.size_bytes);
         // The bound in bytes lowers the capacity where both cannot hold.
         let mut class = class.with_bytes_max(class.bytes_max);

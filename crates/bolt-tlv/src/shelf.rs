@@ -49,6 +49,8 @@ const ZERO_ON_RETURN: u32 = 1;
 /// Bit of `Class::special`: the pool is closed, and its magazines count no more by themselves.
 #[cfg(feature = "std")]
 const ENDED: u32 = 2;
+/// Bit of `Class::special`: buffers are cleared when they are taken.
+const ZERO_ON_TAKE: u32 = 4;
 
 /// What the giver of a buffer has to do afterwards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,8 +84,27 @@ impl FreeList {
         }
     }
 
+    /// A free block of this thread's own, counted as out from here on; `None` where there is no such thing.
+    #[inline(always)]
+    fn take_local(&self) -> Option<Slot> {
+        match self {
+            #[cfg(feature = "std")]
+            Self::Magazines(list) => list.take_local(),
+            _ => None,
+        }
+    }
+
+    /// Keeps a block for this thread, if it can; otherwise it is given back.
+    #[inline(always)]
+    fn give_local(&self, slot: Slot) -> Result<(), Slot> {
+        match self {
+            #[cfg(feature = "std")]
+            Self::Magazines(list) => list.give_local(slot),
+            _ => Err(slot),
+        }
+    }
+
     /// A free block, counted as out from here on.
-    #[inline]
     fn take(&self) -> Option<Slot> {
         match self {
             Self::LockFree(list) => list.take(),
@@ -95,7 +116,6 @@ impl FreeList {
     }
 
     /// Takes a block back. `self` is not touched once others can see that nothing is out.
-    #[inline]
     fn give(&self, slot: Slot) -> Given {
         match self {
             Self::LockFree(list) => list.give(slot),
@@ -463,12 +483,20 @@ mod hoard {
         }
 
         #[inline(always)]
+        pub(crate) fn take_local(&self) -> Option<Slot> {
+            self.free.take_local()
+        }
+
+        #[inline(always)]
+        pub(crate) fn give_local(&self, slot: Slot) -> Result<(), Slot> {
+            self.free.give_local(slot)
+        }
+
         pub(crate) fn take(&self) -> Option<Slot> {
             self.free.take()
         }
 
         /// Nothing is touched after the magazines' own count of returns, which is the last thing they write.
-        #[inline(always)]
         pub(crate) fn give(&self, slot: Slot) -> Given {
             if let Err(slot) = self.free.give(slot) {
                 return self.end(slot);
@@ -533,15 +561,15 @@ mod hoard {
     }
 }
 
-/// One size class of a pool.
+/// One size class of a pool. On cache lines of its own, and a power of two long, so that its place is found by a shift.
+#[repr(align(256))]
 pub(crate) struct Class {
     free: FreeList,
     spec: ClassSpec,
     /// Plain allocations that may exist at once, so that kept and plain ones together stay within `bytes_max`.
     plain_max: usize,
-    zeroing: Zeroing,
     exhausted: Exhausted,
-    /// [`ZERO_ON_RETURN`], and [`ENDED`] once a pool with magazines is closed: 0 while a return has nothing to think about.
+    /// [`ZERO_ON_TAKE`], [`ZERO_ON_RETURN`], and [`ENDED`] once a pool with magazines is closed: 0 while a return has nothing to think about.
     special: AtomicU32,
     /// Blocks made for the list that exist.
     made: AtomicUsize,
@@ -567,10 +595,13 @@ impl Class {
             free: FreeList::new(options.strategy, kept),
             spec: ClassSpec { capacity: kept, ..spec },
             plain_max: plain_bytes / spec.size_bytes.max(1),
-            zeroing: options.zeroing,
             // With nothing kept there is nothing to wait for.
             exhausted: if options.enabled { options.exhausted } else { Exhausted::Allocate },
-            special: AtomicU32::new(if options.zeroing == Zeroing::OnReturn { ZERO_ON_RETURN } else { 0 }),
+            special: AtomicU32::new(match options.zeroing {
+                Zeroing::Never => 0,
+                Zeroing::OnTake => ZERO_ON_TAKE,
+                Zeroing::OnReturn => ZERO_ON_RETURN,
+            }),
             made: AtomicUsize::new(0),
             plain: AtomicUsize::new(0),
             created: AtomicU64::new(0),
@@ -587,6 +618,20 @@ impl Class {
     /// A buffer of `len` bytes, which the class has room for.
     #[inline(always)]
     fn acquire(&self, len: usize) -> Result<PooledBuffer, AcquireError> {
+        // Relaxed: a pool from which somebody takes is not ending, and the rest never changes.
+        if self.special.load(Ordering::Relaxed) == 0
+            && let Some(slot) = self.free.take_local()
+        {
+            debug_assert!(len <= self.spec.size_bytes);
+            // SAFETY: as in `buffer`.
+            return Ok(unsafe { slot.into_buffer(len) });
+        }
+        self.acquire_shared(len)
+    }
+
+    /// This thread has none of its own: one call, so that the short way above is small enough to stand in every caller.
+    #[inline(never)]
+    fn acquire_shared(&self, len: usize) -> Result<PooledBuffer, AcquireError> {
         match self.free.take() {
             Some(slot) => Ok(self.buffer(slot, len)),
             None => self.acquire_slow(len),
@@ -594,19 +639,18 @@ impl Class {
     }
 
     /// A block that is counted as out, as a buffer.
-    #[inline(always)]
     fn buffer(&self, mut slot: Slot, len: usize) -> PooledBuffer {
-        if self.zeroing == Zeroing::OnTake {
+        if self.special.load(Ordering::Relaxed) & ZERO_ON_TAKE != 0 {
             slot.zero();
         }
-        // SAFETY: the table chose this class because it holds `len` bytes, and its blocks have its size; the block is counted as
-        // out, which keeps the class alive (2).
-        unsafe { slot.into_buffer(len.min(self.spec.size_bytes)) }
+        debug_assert!(len <= self.spec.size_bytes);
+        // SAFETY: the table, made of the same specifications, chose this class because it holds `len` bytes, and its blocks have
+        // its size; the block is counted as out, which keeps the class alive (2).
+        unsafe { slot.into_buffer(len) }
     }
 
     /// The list has nothing: make a block, or do as the policy says.
     #[cold]
-    #[inline(never)]
     fn acquire_slow(&self, len: usize) -> Result<PooledBuffer, AcquireError> {
         if let Some(made) = self.make() {
             return made.map(|slot| self.buffer(slot, len));
@@ -748,19 +792,18 @@ pub(crate) unsafe fn give_back(slot: Slot, class: NonNull<Class>) {
     // Relaxed: who misses ENDED counts as before it (see "How a pool ends").
     if slot.is_plain() || alive.special.load(Ordering::Relaxed) != 0 {
         // SAFETY: as above.
-        unsafe { give_back_special(slot, class) };
-        return;
+        return unsafe { give_back_shared(slot, class) };
     }
-    if alive.free.give(slot) == Given::Last {
-        // SAFETY: the class is closed and nothing of it is out; said once.
-        unsafe { class_ended(class) };
+    if let Err(slot) = alive.free.give_local(slot) {
+        // SAFETY: as above; the block is still the caller's.
+        unsafe { give_back_shared(slot, class) };
     }
 }
 
 /// # Safety
 /// As [`give_back`].
-#[cold]
-unsafe fn give_back_special(mut slot: Slot, class: NonNull<Class>) {
+#[inline(never)]
+unsafe fn give_back_shared(mut slot: Slot, class: NonNull<Class>) {
     if slot.is_plain() {
         // SAFETY: as above.
         unsafe { give_back_plain(slot, class) };
@@ -860,7 +903,7 @@ impl Core {
 
     #[inline(always)]
     pub(crate) fn acquire(&self, len: usize) -> Result<PooledBuffer, AcquireError> {
-        match self.table.class_of(len).and_then(|index| self.classes.get(index)) {
+        match self.classes.get(self.table.index_of(len)) {
             Some(class) => class.acquire(len),
             None => Err(self.too_large(len)),
         }
@@ -872,7 +915,7 @@ impl Core {
         len: usize,
         waker: &core::task::Waker,
     ) -> Option<Result<PooledBuffer, AcquireError>> {
-        match self.table.class_of(len).and_then(|index| self.classes.get(index)) {
+        match self.classes.get(self.table.index_of(len)) {
             Some(class) => class.poll_acquire(len, waker),
             None => Some(Err(self.too_large(len))),
         }

@@ -146,10 +146,10 @@ fn a_builder_makes_sense_of_anything() {
     let empty = BufferPool::builder().with_size_class(0, 5).build();
     assert_eq!(empty.acquire(0).unwrap_err(), AcquireError::TooLarge { requested: 0, largest_bytes: 0 });
     let twice =
-        BufferPool::builder().with_size_class(64, 5).with_size_class(32, 5).with_size_class(64, 7).build();
+        BufferPool::builder().with_size_class(64, 5).with_size_class(65, 5).with_size_class(3, 7).build();
     let sizes: Vec<_> =
         twice.stats().classes().iter().map(|class| (class.size_bytes, class.capacity)).collect();
-    assert_eq!(sizes, [(32, 5), (64, 7)]);
+    assert_eq!(sizes, [(64, 7), (128, 5)]);
     let mut many = BufferPool::builder();
     for i in 1..=20 {
         many = many.with_size_class(i * 64, 1);
