@@ -19,7 +19,8 @@
 //! 2. `block` points at a live [`Block`] with, from [`HEADER_BYTES`] on, `capacity` initialised bytes in the same allocation and
 //!    with that allocation's provenance. `base` and `layout` are those of the allocation.
 //! 3. While a block is in a `PooledBuffer` or a `SharedFrame`, the class it points to is alive: the pool frees its classes only
-//!    when no buffer is out (shelf.rs, "How a pool ends"), and a plain block keeps its pool by an `Arc` of its own.
+//!    when no buffer is out (shelf.rs, "How a pool ends"), and a plain block keeps its pool by an `Arc` of its own. A plain
+//!    block points to the class behind the last one, which has no magazines.
 //! 4. `holders` counts the `SharedFrame`s of a block. It is 1 or more while there are any, and means nothing otherwise. Who
 //!    takes it to 0 owns the block (1).
 //! 5. While `SharedFrame`s exist, the payload is only read. `start + len <= capacity` in each.
@@ -129,6 +130,11 @@ impl Slot {
         self.block().place == PLAIN
     }
 
+    /// Bytes of payload.
+    pub(crate) fn capacity(&self) -> usize {
+        self.block().capacity
+    }
+
     /// The number that `allocate` was given.
     #[inline(always)]
     pub(crate) fn place(&self) -> u32 {
@@ -166,12 +172,13 @@ impl Slot {
     /// The block as a buffer of `len` bytes.
     ///
     /// # Safety
-    /// `len` is at most the capacity, and the block's class stays alive as invariant 3 says: the caller has counted this buffer
+    /// `class` is the block's, `len` is at most the capacity, and the class stays alive as invariant 3 says: the caller has counted this buffer
     /// as out.
     #[inline(always)]
-    pub(crate) unsafe fn into_buffer(self, len: usize) -> PooledBuffer {
+    pub(crate) unsafe fn into_buffer(self, class: NonNull<Class>, len: usize) -> PooledBuffer {
         debug_assert!(len <= self.block().capacity);
-        PooledBuffer { block: ManuallyDrop::new(self).0, len }
+        debug_assert_eq!(self.block().class, class);
+        PooledBuffer { block: ManuallyDrop::new(self).0, class, len }
     }
 }
 
@@ -188,7 +195,7 @@ impl Drop for Slot {
 
 /// A buffer that goes back to its pool when it is dropped: at the end of a scope, in a panic, on another thread.
 ///
-/// **Layout.** Two words: where the block is, and how long the payload is. The first byte is 64-byte aligned.
+/// **Layout.** Three words: where the block is, where it goes home, and how long the payload is. The first byte is 64-byte aligned.
 /// **Contents.** It derefs to `len` bytes. They are never cleared unless the class says so
 /// ([`Zeroing`](crate::Zeroing)): a fresh buffer shows what its last user left, never uninitialised memory.
 /// **Cost.** Taking and giving back together 2 ns with the default strategy; no allocation once the pool is warm.
@@ -207,6 +214,8 @@ impl Drop for Slot {
 pub struct PooledBuffer {
     /// Invariants 1, 2 and 3.
     block: NonNull<Block>,
+    /// The block's class, here as well: on the way home nothing has to wait for the block to be read.
+    class: NonNull<Class>,
     /// At most the capacity.
     len: usize,
 }
@@ -227,7 +236,7 @@ impl PooledBuffer {
     #[cfg(feature = "std")]
     #[inline]
     pub(crate) fn class(&self) -> NonNull<Class> {
-        self.header().class
+        self.class
     }
 
     /// Bytes of the class: how long the buffer can be made.
@@ -312,21 +321,10 @@ impl DerefMut for PooledBuffer {
 impl Drop for PooledBuffer {
     #[inline(always)]
     fn drop(&mut self) {
-        // SAFETY: the buffer's ownership passes to the slot (1), and the buffer is not used again.
-        unsafe { go_home(self.block) };
+        let slot = Slot(self.block);
+        // SAFETY: the buffer's ownership passes to the slot (1), the buffer is not used again, and its class is alive (3).
+        unsafe { shelf::give_back(slot, self.class) };
     }
-}
-
-/// Gives a block back to its class.
-///
-/// # Safety
-/// The caller owned the block, in a buffer or as the last shared frame, and does not use it again.
-#[inline(always)]
-unsafe fn go_home(block: NonNull<Block>) {
-    let slot = Slot(block);
-    let class = slot.block().class;
-    // SAFETY: the caller owned the block in a buffer or as the last frame, and its class is alive (3).
-    unsafe { shelf::give_back(slot, class) };
 }
 
 /// A read-only frame that many can hold, on many threads. The count lies in the buffer's own block.
@@ -387,7 +385,7 @@ impl SharedFrame {
             return Err(self);
         }
         let frame = ManuallyDrop::new(self);
-        Ok(PooledBuffer { block: frame.block, len: frame.len })
+        Ok(PooledBuffer { block: frame.block, class: frame.header().class, len: frame.len })
     }
 
     /// The same bytes behind a [`bytes::Bytes`]. Cost: one allocation of about 48 bytes, made by `Bytes`.
@@ -401,8 +399,9 @@ impl SharedFrame {
     #[cold]
     #[inline(never)]
     fn last(&self) {
-        // SAFETY: nobody else holds the frame, so this one owns the block (4, 1); it is being dropped.
-        unsafe { go_home(self.block) };
+        let class = self.header().class;
+        // SAFETY: nobody else holds the frame, so this one owns the block (4, 1), whose class is alive (3); it is being dropped.
+        unsafe { shelf::give_back(Slot(self.block), class) };
     }
 }
 

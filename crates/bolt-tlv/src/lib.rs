@@ -22,6 +22,9 @@ mod frame_async;
 mod header;
 mod int256;
 mod message;
+#[cfg(all(feature = "std", any(test, feature = "model")))]
+#[doc(hidden)]
+pub mod model;
 mod policy;
 mod pool;
 #[cfg(feature = "std")]

@@ -20,6 +20,8 @@
 //!    of a class is out any more after that, and nothing can be taken (there is no handle).
 //! 3. `table[place]` of a [`LockFree`] list holds the pointer of the block that was made with that place, until that
 //!    block is destroyed; the list of filled places holds those whose block is in the list.
+//! 4. `Class::special` has [`SHARED`] set, always, unless `Class::free` is `Magazines`.
+//! 5. `Core::classes` are the classes of `Core::table`, in its order, and one more.
 
 #![allow(unsafe_code)]
 
@@ -51,6 +53,8 @@ const ZERO_ON_RETURN: u32 = 1;
 const ENDED: u32 = 2;
 /// Bit of `Class::special`: buffers are cleared when they are taken.
 const ZERO_ON_TAKE: u32 = 4;
+/// Bit of `Class::special`: there are no magazines, so the short way leads nowhere.
+const SHARED: u32 = 8;
 
 /// What the giver of a buffer has to do afterwards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,6 +72,8 @@ pub(crate) enum FreeList {
     Locked(Locked),
     #[cfg(feature = "std")]
     Magazines(Hoard),
+    /// Of the class that stands behind the last one: it has no blocks and never gets any.
+    Nothing,
 }
 
 impl FreeList {
@@ -84,23 +90,17 @@ impl FreeList {
         }
     }
 
-    /// A free block of this thread's own, counted as out from here on; `None` where there is no such thing.
+    /// The magazines.
+    ///
+    /// # Safety
+    /// This is `Magazines`.
+    #[cfg(feature = "std")]
     #[inline(always)]
-    fn take_local(&self) -> Option<Slot> {
+    unsafe fn magazines(&self) -> &Hoard {
         match self {
-            #[cfg(feature = "std")]
-            Self::Magazines(list) => list.take_local(),
-            _ => None,
-        }
-    }
-
-    /// Keeps a block for this thread, if it can; otherwise it is given back.
-    #[inline(always)]
-    fn give_local(&self, slot: Slot) -> Result<(), Slot> {
-        match self {
-            #[cfg(feature = "std")]
-            Self::Magazines(list) => list.give_local(slot),
-            _ => Err(slot),
+            Self::Magazines(hoard) => hoard,
+            // SAFETY: by the contract.
+            _ => unsafe { core::hint::unreachable_unchecked() },
         }
     }
 
@@ -112,6 +112,7 @@ impl FreeList {
             Self::Locked(list) => list.take(),
             #[cfg(feature = "std")]
             Self::Magazines(list) => list.take(),
+            Self::Nothing => None,
         }
     }
 
@@ -123,6 +124,10 @@ impl FreeList {
             Self::Locked(list) => list.give(slot),
             #[cfg(feature = "std")]
             Self::Magazines(list) => list.give(slot),
+            Self::Nothing => {
+                drop(slot);
+                Given::Kept
+            }
         }
     }
 
@@ -142,6 +147,7 @@ impl FreeList {
                 list.count_out();
                 Some(slot)
             }
+            Self::Nothing => None,
         }
     }
 
@@ -153,6 +159,7 @@ impl FreeList {
             Self::Locked(list) => list.release(n),
             #[cfg(feature = "std")]
             Self::Magazines(list) => list.release(n),
+            Self::Nothing => 0,
         }
     }
 
@@ -164,6 +171,7 @@ impl FreeList {
             Self::Locked(list) => list.close(),
             #[cfg(feature = "std")]
             Self::Magazines(list) => list.close(),
+            Self::Nothing => Given::Last,
         }
     }
 
@@ -175,6 +183,7 @@ impl FreeList {
             Self::Locked(list) => list.counts(),
             #[cfg(feature = "std")]
             Self::Magazines(list) => list.counts(),
+            Self::Nothing => (0, 0),
         }
     }
 }
@@ -591,17 +600,23 @@ impl Class {
     fn new(spec: ClassSpec, options: &Options, core: Weak<Core>) -> Self {
         let kept = if options.enabled { spec.capacity } else { 0 };
         let plain_bytes = spec.bytes_max.saturating_sub(kept.saturating_mul(spec.size_bytes));
+        let free = FreeList::new(options.strategy, kept);
+        let zeroing = match options.zeroing {
+            Zeroing::Never => 0,
+            Zeroing::OnTake => ZERO_ON_TAKE,
+            Zeroing::OnReturn => ZERO_ON_RETURN,
+        };
+        #[cfg(feature = "std")]
+        let shared = if matches!(free, FreeList::Magazines(_)) { 0 } else { SHARED };
+        #[cfg(not(feature = "std"))]
+        let shared = SHARED;
         Self {
-            free: FreeList::new(options.strategy, kept),
+            free,
             spec: ClassSpec { capacity: kept, ..spec },
             plain_max: plain_bytes / spec.size_bytes.max(1),
             // With nothing kept there is nothing to wait for.
             exhausted: if options.enabled { options.exhausted } else { Exhausted::Allocate },
-            special: AtomicU32::new(match options.zeroing {
-                Zeroing::Never => 0,
-                Zeroing::OnTake => ZERO_ON_TAKE,
-                Zeroing::OnReturn => ZERO_ON_RETURN,
-            }),
+            special: AtomicU32::new(zeroing | shared),
             made: AtomicUsize::new(0),
             plain: AtomicUsize::new(0),
             created: AtomicU64::new(0),
@@ -615,16 +630,30 @@ impl Class {
         }
     }
 
+    /// The class behind the last one: what is too long for all others comes here and is refused, and plain blocks come home here,
+    /// so that the usual way asks for neither.
+    fn nothing(options: &Options, largest_bytes: usize, core: Weak<Core>) -> Self {
+        let spec = ClassSpec { size_bytes: 0, capacity: 0, bytes_max: 0 };
+        let none = Options { strategy: Strategy::List, enabled: false, ..*options };
+        let mut class = Self::new(spec, &none, core);
+        class.free = FreeList::Nothing;
+        class.spec.bytes_max = largest_bytes;
+        class
+    }
+
     /// A buffer of `len` bytes, which the class has room for.
     #[inline(always)]
     fn acquire(&self, len: usize) -> Result<PooledBuffer, AcquireError> {
         // Relaxed: a pool from which somebody takes is not ending, and the rest never changes.
-        if self.special.load(Ordering::Relaxed) == 0
-            && let Some(slot) = self.free.take_local()
-        {
-            debug_assert!(len <= self.spec.size_bytes);
-            // SAFETY: as in `buffer`.
-            return Ok(unsafe { slot.into_buffer(len) });
+        #[cfg(feature = "std")]
+        if self.special.load(Ordering::Relaxed) == 0 {
+            // SAFETY: SHARED is not set (4).
+            let magazines = unsafe { self.free.magazines() };
+            if let Some(slot) = magazines.take_local() {
+                debug_assert!(len <= self.spec.size_bytes);
+                // SAFETY: as in `buffer`.
+                return Ok(unsafe { slot.into_buffer(NonNull::from(self), len) });
+            }
         }
         self.acquire_shared(len)
     }
@@ -632,6 +661,9 @@ impl Class {
     /// This thread has none of its own: one call, so that the short way above is small enough to stand in every caller.
     #[inline(never)]
     fn acquire_shared(&self, len: usize) -> Result<PooledBuffer, AcquireError> {
+        if matches!(self.free, FreeList::Nothing) {
+            return Err(AcquireError::TooLarge { requested: len, largest_bytes: self.spec.bytes_max });
+        }
         match self.free.take() {
             Some(slot) => Ok(self.buffer(slot, len)),
             None => self.acquire_slow(len),
@@ -646,7 +678,7 @@ impl Class {
         debug_assert!(len <= self.spec.size_bytes);
         // SAFETY: the table, made of the same specifications, chose this class because it holds `len` bytes, and its blocks have
         // its size; the block is counted as out, which keeps the class alive (2).
-        unsafe { slot.into_buffer(len) }
+        unsafe { slot.into_buffer(NonNull::from(self), len) }
     }
 
     /// The list has nothing: make a block, or do as the policy says.
@@ -696,15 +728,16 @@ impl Class {
         };
         let size = self.spec.size_bytes;
         // The pool is alive: somebody acquires from it.
-        let slot = Slot::allocate(size, NonNull::from(self), u32::MAX, self.core.upgrade());
-        let Some(slot) = slot else {
+        let pool = self.core.upgrade();
+        let home = pool.as_deref().map_or(NonNull::from(self), |pool| NonNull::from(pool.nothing()));
+        let Some(slot) = Slot::allocate(size, home, u32::MAX, pool) else {
             self.plain.fetch_sub(1, Ordering::Relaxed);
             return Err(AcquireError::OutOfMemory { requested: size });
         };
         self.plain_created.fetch_add(1, Ordering::Relaxed);
         self.high_water.fetch_max(before + 1 + self.made.load(Ordering::Relaxed), Ordering::Relaxed);
-        // SAFETY: the block has the size of the class that was chosen for `len`; it keeps its pool itself.
-        Ok(unsafe { slot.into_buffer(len.min(size)) })
+        // SAFETY: the block has the size of the class that was chosen for `len`; it keeps its pool, and so its home, itself.
+        Ok(unsafe { slot.into_buffer(home, len) })
     }
 
     fn refuse(&self, len: usize) -> AcquireError {
@@ -784,20 +817,26 @@ impl Class {
 /// Takes a block home.
 ///
 /// # Safety
-/// The caller owned the block of `slot` in a buffer or as the last shared frame, so `class` is alive (block.rs 3).
+/// The caller owned the block of `slot` in a buffer or as the last shared frame; `class` is the block's, and alive (block.rs 3).
 #[inline(always)]
 pub(crate) unsafe fn give_back(slot: Slot, class: NonNull<Class>) {
     // SAFETY: alive, by the contract.
     let alive = unsafe { class.as_ref() };
     // Relaxed: who misses ENDED counts as before it (see "How a pool ends").
-    if slot.is_plain() || alive.special.load(Ordering::Relaxed) != 0 {
-        // SAFETY: as above.
-        return unsafe { give_back_shared(slot, class) };
+    #[cfg(feature = "std")]
+    if alive.special.load(Ordering::Relaxed) == 0 {
+        // SAFETY: SHARED is not set (4).
+        let magazines = unsafe { alive.free.magazines() };
+        return match magazines.give_local(slot) {
+            Ok(()) => (),
+            // SAFETY: as above; the block is still the caller's.
+            Err(slot) => unsafe { give_back_shared(slot, class) },
+        };
     }
-    if let Err(slot) = alive.free.give_local(slot) {
-        // SAFETY: as above; the block is still the caller's.
-        unsafe { give_back_shared(slot, class) };
-    }
+    #[cfg(not(feature = "std"))]
+    let _ = alive;
+    // SAFETY: as above.
+    unsafe { give_back_shared(slot, class) };
 }
 
 /// # Safety
@@ -805,8 +844,7 @@ pub(crate) unsafe fn give_back(slot: Slot, class: NonNull<Class>) {
 #[inline(never)]
 unsafe fn give_back_shared(mut slot: Slot, class: NonNull<Class>) {
     if slot.is_plain() {
-        // SAFETY: as above.
-        unsafe { give_back_plain(slot, class) };
+        give_back_plain(slot);
         return;
     }
     // SAFETY: alive, by the contract.
@@ -836,17 +874,16 @@ unsafe fn give_back_shared(mut slot: Slot, class: NonNull<Class>) {
     }
 }
 
-/// # Safety
-/// As [`give_back`].
+/// A plain block is freed, and its class has room for another.
 #[cold]
-unsafe fn give_back_plain(mut slot: Slot, class: NonNull<Class>) {
-    // Holds the class until the end of this function.
-    let pool = slot.take_pool();
+fn give_back_plain(mut slot: Slot) {
+    // Held until the end of this function: the block's home is in there.
+    let Some(pool) = slot.take_pool() else { return };
+    let capacity = slot.capacity();
     drop(slot);
-    // SAFETY: `pool` keeps it.
-    let alive = unsafe { class.as_ref() };
-    alive.plain.fetch_sub(1, Ordering::Relaxed);
-    drop(pool);
+    if let Some(class) = pool.classes.get(pool.table.index_of(capacity)) {
+        class.plain.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// A class is closed and nothing of it is out: the last class to end gives up the buffers' common `Arc`.
@@ -879,6 +916,7 @@ pub(crate) struct Options {
 /// The classes of a pool.
 pub(crate) struct Core {
     table: ClassTable,
+    /// Invariant 5.
     classes: Box<[Class]>,
     options: Options,
     /// Classes that have not ended; invariant 2.
@@ -890,7 +928,15 @@ impl Core {
     pub(crate) fn new(specs: &[ClassSpec], options: Options) -> Arc<Self> {
         let core = Arc::new_cyclic(|core| Self {
             table: ClassTable::new(specs),
-            classes: specs.iter().map(|&spec| Class::new(spec, &options, core.clone())).collect(),
+            classes: specs
+                .iter()
+                .map(|&spec| Class::new(spec, &options, core.clone()))
+                .chain([Class::nothing(
+                    &options,
+                    specs.last().map_or(0, |largest| largest.size_bytes),
+                    core.clone(),
+                )])
+                .collect(),
             options,
             open_classes: AtomicUsize::new(specs.len()),
         });
@@ -903,10 +949,20 @@ impl Core {
 
     #[inline(always)]
     pub(crate) fn acquire(&self, len: usize) -> Result<PooledBuffer, AcquireError> {
-        match self.classes.get(self.table.index_of(len)) {
-            Some(class) => class.acquire(len),
-            None => Err(self.too_large(len)),
-        }
+        let index = self.table.index_of(len);
+        debug_assert!(index < self.classes.len());
+        // SAFETY: the table answers at most the number of classes it was made of, and there is one more (5).
+        unsafe { self.classes.get_unchecked(index) }.acquire(len)
+    }
+
+    /// The classes that have buffers.
+    fn classes(&self) -> &[Class] {
+        &self.classes[..self.table.class_count()]
+    }
+
+    /// The class behind the last one.
+    fn nothing(&self) -> &Class {
+        &self.classes[self.table.class_count()]
     }
 
     #[cfg(feature = "std")]
@@ -915,15 +971,10 @@ impl Core {
         len: usize,
         waker: &core::task::Waker,
     ) -> Option<Result<PooledBuffer, AcquireError>> {
-        match self.classes.get(self.table.index_of(len)) {
+        match self.classes().get(self.table.index_of(len)) {
             Some(class) => class.poll_acquire(len, waker),
-            None => Some(Err(self.too_large(len))),
+            None => Some(self.nothing().acquire(len)),
         }
-    }
-
-    #[cold]
-    fn too_large(&self, requested: usize) -> AcquireError {
-        AcquireError::TooLarge { requested, largest_bytes: self.table.largest_bytes() }
     }
 
     pub(crate) fn table(&self) -> &ClassTable {
@@ -934,8 +985,8 @@ impl Core {
     #[inline]
     pub(crate) fn class_of_buffer(&self, buffer: &PooledBuffer) -> Option<usize> {
         let index = self.table.class_of(buffer.capacity())?;
-        let class = NonNull::from(self.classes.get(index)?);
-        (buffer.class() == class && !buffer.is_plain()).then_some(index)
+        let class = NonNull::from(self.classes().get(index)?);
+        (buffer.class() == class).then_some(index)
     }
 
     pub(crate) fn options(&self) -> &Options {
@@ -943,20 +994,20 @@ impl Core {
     }
 
     pub(crate) fn stats(&self) -> impl Iterator<Item = ClassStats> {
-        self.classes.iter().map(Class::stats)
+        self.classes().iter().map(Class::stats)
     }
 
     pub(crate) fn idle_tick(&self) -> usize {
-        self.classes.iter().map(|class| class.idle_tick(&self.options.trim)).sum()
+        self.classes().iter().map(|class| class.idle_tick(&self.options.trim)).sum()
     }
 
     pub(crate) fn release_idle(&self) -> usize {
-        self.classes.iter().map(|class| class.release(usize::MAX)).sum()
+        self.classes().iter().map(|class| class.release(usize::MAX)).sum()
     }
 
     /// Makes up to `n` blocks of each class in advance.
     pub(crate) fn prefill(&self, n: usize) -> Result<(), AcquireError> {
-        for class in &self.classes {
+        for class in self.classes() {
             let mut made = Vec::with_capacity(n.min(class.spec.capacity));
             while made.len() < n {
                 match class.make() {
@@ -971,13 +1022,13 @@ impl Core {
     /// The last handle is gone.
     pub(crate) fn close(this: &Arc<Self>) {
         #[cfg(feature = "std")]
-        for class in &this.classes {
+        for class in this.classes() {
             if matches!(class.free, FreeList::Magazines(_)) {
                 // SeqCst: as early as can be; see "How a pool ends" for what comes too late to see it.
                 class.special.fetch_or(ENDED, Ordering::SeqCst);
             }
         }
-        for class in &this.classes {
+        for class in this.classes() {
             if class.free.close() == Given::Last {
                 // SAFETY: said once; `this` keeps the pool meanwhile.
                 unsafe { class_ended(NonNull::from(class)) };
