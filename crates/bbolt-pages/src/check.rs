@@ -388,6 +388,10 @@ impl<'a> Walk<'a> {
                 );
             }
         }
+        if self.meta.txid == u64::MAX {
+            let place = Place { page: self.meta_page, offset: 64 };
+            self.error(place, Rule::Meta, u64::MAX, u64::MAX - 1, ROOT);
+        }
         if self.meta.high_water > self.file.pages_in_file() {
             let needed = self.meta.high_water.saturating_mul(self.file.page_size().into());
             let place = Place { page: self.meta_page, offset: 56 };

@@ -320,6 +320,11 @@ impl Db {
         let needed = meta.high_water * self.inner.page_size;
         let length = self.inner.storage.len().map_err(|error| Error::io("length", 0, error));
         let refused = match length {
+            // No transaction can follow the greatest number: only damage with a right checksum has it.
+            Ok(_) if txid == u64::MAX => Some(
+                Damage { page: txid % 2, offset: 64, rule: Rule::Meta, found: txid, expected: txid - 1 }
+                    .into(),
+            ),
             Ok(bytes) if bytes >= needed => None,
             Ok(found) => Some(
                 Damage { page: txid % 2, offset: 56, rule: Rule::FileLength, found, expected: needed }.into(),

@@ -178,10 +178,10 @@ fn rebuilt(
     let copy = Meta {
         freelist: meta.high_water,
         high_water: meta.high_water + list_pages,
-        txid: meta.txid + 1,
+        txid: meta.txid.saturating_add(1),
         ..meta
     };
-    let before = Meta { txid: meta.txid, ..copy };
+    let before = Meta { txid: copy.txid - 1, ..copy };
     metas(file, if copy.txid.is_multiple_of(2) { [copy, before] } else { [before, copy] }, out)?;
     let there = meta.high_water.min(file.pages_in_file());
     copy_pages(file, FIRST_DATA_PAGE..there, out)?;

@@ -11,6 +11,7 @@ mod check;
 mod codec;
 mod compact;
 mod crash;
+mod damage;
 mod files;
 mod fixtures;
 mod golden;
