@@ -247,9 +247,9 @@ fn roles(bytes: &[u8]) -> BTreeMap<usize, Role> {
     let page_size = file.page_size() as usize;
     let mut roles = BTreeMap::new();
     let mut set = |range: std::ops::Range<usize>, role| {
-        range.for_each(|at| {
+        for at in range {
             roles.insert(at, role);
-        })
+        }
     };
     let current = file.current().expect("a sound meta");
     set(current * page_size..current * page_size + META_PAGE_BYTES, Role::Structure);
