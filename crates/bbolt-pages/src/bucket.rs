@@ -6,7 +6,7 @@
 
 use std::ops::{Bound, RangeBounds};
 
-use crate::cursor::{Cursor, find};
+use crate::cursor::{Cursor, find, find_many};
 use crate::error::{Error, Result, Usage};
 use crate::iter::{Iter, end_of, start_of};
 use crate::page::{BucketHeader, Leaf, LeafElement};
@@ -111,6 +111,32 @@ impl<'tx> Bucket<'tx> {
             Some((_, element)) if !element.is_bucket() => Ok(Some(element.value)),
             _ => Ok(None),
         }
+    }
+
+    /// The values at many keys, as [`Bucket::try_get`] would give each: `values[i]` for `keys[i]`, as far as both reach.
+    ///
+    /// Faster than one `get` after another where the pages are not in the processor's caches, since their memory is waited for once and not once a
+    /// key. Cost: no allocation.
+    ///
+    /// ```
+    /// # fn main() -> bbolt_pages::Result<()> {
+    /// # let db = bbolt_pages::Options::new().open_storage(bbolt_pages::io::MemoryStorage::default())?;
+    /// db.update(|tx| tx.create_bucket(b"b")?.put(b"one", b"1"))?;
+    /// let tx = db.begin_read()?;
+    /// let mut values = [None; 2];
+    /// tx.require(b"b")?.get_many(&[b"one", b"two"], &mut values)?;
+    /// assert_eq!(values, [Some(b"1".as_slice()), None]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Bucket::try_get`].
+    pub fn get_many(&self, keys: &[&[u8]], values: &mut [Option<&'tx [u8]>]) -> Result<()> {
+        let keys = &keys[..keys.len().min(values.len())];
+        find_many(&self.source, self.root, keys, |index, element| {
+            values[index] = element.filter(|element| !element.is_bucket()).map(|element| element.value);
+        })
     }
 
     /// What stands at exactly `key`, a value or a bucket.

@@ -14,6 +14,9 @@ use crate::source::Source;
 /// Branch pages on the way to a leaf. A sound branch has two children or more, so 32 levels would be 2^32 leaves at the very least.
 pub(crate) const MAX_DEPTH: usize = 32;
 
+/// Lines of the leaf after this one that are asked for with each element: the share of one element, up to this.
+const AHEAD_LINES: u64 = 2;
+
 #[derive(Clone, Copy, Default)]
 struct Step {
     page: u64,
@@ -29,6 +32,10 @@ pub(crate) struct Walk<'a> {
     leaf: Leaf<'a>,
     index: usize,
     depth: usize,
+    /// The leaf after this one, where that is known, and how many of its bytes stand to one element of this one: it is fetched while this one is
+    /// walked through.
+    ahead: u64,
+    ahead_bytes: u64,
     steps: [Step; MAX_DEPTH],
 }
 
@@ -45,6 +52,22 @@ pub(crate) fn wrong_kind(page: u64, kind: PageKind) -> Error {
         .into()
 }
 
+/// Leaves of up to this many keys have all of them fetched at once before they are searched; of larger ones the keys that a binary search looks
+/// at first.
+const FETCHED_KEYS: usize = 32;
+
+/// Asks for the keys that the search of a leaf will look at: each is a cache line of its own, and one after the other they would cost a miss each.
+#[inline(always)]
+fn prefetch_keys(source: &Source<'_>, leaf: &Leaf<'_>) {
+    let count = leaf.count();
+    let step = count.div_ceil(FETCHED_KEYS).max(1);
+    let mut index = step / 2;
+    while index < count {
+        source.prefetch(leaf.page(), leaf.data_hint(index), 1);
+        index += step;
+    }
+}
+
 /// The element with exactly this key, straight from the root.
 #[inline]
 pub(crate) fn find<'a>(
@@ -59,10 +82,15 @@ pub(crate) fn find<'a>(
             loop {
                 let page = source.page(id)?;
                 match page.kind() {
-                    PageKind::Leaf => break page.leaf()?,
+                    PageKind::Leaf => {
+                        let leaf = page.leaf()?;
+                        prefetch_keys(source, &leaf);
+                        break leaf;
+                    }
                     PageKind::Branch if depth < MAX_DEPTH => {
                         let branch = page.branch()?;
                         id = branch.child(branch.search(key)?)?;
+                        source.prefetch_elements(id);
                         depth += 1;
                     }
                     PageKind::Branch => return Err(too_deep(id)),
@@ -77,9 +105,68 @@ pub(crate) fn find<'a>(
     }
 }
 
+/// Keys that are looked up together.
+const TOGETHER: usize = 16;
+
+/// The elements with these keys, each as [`find`] would give it. All keys go down one level before any goes down the next, so that the pages of all
+/// are on their way from memory at once.
+pub(crate) fn find_many<'a>(
+    source: &Source<'a>,
+    root: Root<'a>,
+    keys: &[&[u8]],
+    mut give: impl FnMut(usize, Option<LeafElement<'a>>),
+) -> Result<()> {
+    for (chunk, keys) in keys.chunks(TOGETHER).enumerate() {
+        let mut leaves = [Leaf::empty(); TOGETHER];
+        match root {
+            Root::Inline(leaf) => leaves.fill(leaf),
+            Root::Page(root) => {
+                let mut ids = [root; TOGETHER];
+                let mut on_the_way = (1_u32 << keys.len()) - 1;
+                for _ in 0..=MAX_DEPTH {
+                    for (at, key) in keys.iter().enumerate() {
+                        if on_the_way >> at & 1 == 0 {
+                            continue;
+                        }
+                        let page = source.page(ids[at])?;
+                        match page.kind() {
+                            PageKind::Leaf => {
+                                leaves[at] = page.leaf()?;
+                                prefetch_keys(source, &leaves[at]);
+                                on_the_way &= !(1 << at);
+                            }
+                            PageKind::Branch => {
+                                let branch = page.branch()?;
+                                ids[at] = branch.child(branch.search(key)?)?;
+                                source.prefetch_elements(ids[at]);
+                            }
+                            kind => return Err(wrong_kind(ids[at], kind)),
+                        }
+                    }
+                    if on_the_way == 0 {
+                        break;
+                    }
+                }
+                if on_the_way != 0 {
+                    return Err(too_deep(ids[on_the_way.trailing_zeros() as usize]));
+                }
+            }
+        }
+        for (at, key) in keys.iter().enumerate() {
+            let element = match leaves[at].search(key)? {
+                (index, true) => Some(leaves[at].element(index)?),
+                _ => None,
+            };
+            give(chunk * TOGETHER + at, element);
+        }
+    }
+    Ok(())
+}
+
 impl<'a> Walk<'a> {
     pub(crate) fn new(source: Source<'a>, root: Root<'a>) -> Self {
-        Self { source, root, leaf: Leaf::empty(), index: 0, depth: 0, steps: [Step::default(); MAX_DEPTH] }
+        let steps = [Step::default(); MAX_DEPTH];
+        Self { source, root, leaf: Leaf::empty(), index: 0, depth: 0, ahead: u64::MAX, ahead_bytes: 0, steps }
     }
 
     /// The element at this position. A walk that stands on none is a mistake of this crate and gives an error.
@@ -172,6 +259,10 @@ impl<'a> Walk<'a> {
     pub(crate) fn next(&mut self) -> Result<bool> {
         if self.index + 1 < self.leaf.count() {
             self.index += 1;
+            if self.ahead != u64::MAX {
+                let at = self.index as u64 * self.ahead_bytes;
+                self.source.prefetch(self.ahead, at, AHEAD_LINES);
+            }
             return Ok(true);
         }
         self.next_leaf()
@@ -195,6 +286,24 @@ impl<'a> Walk<'a> {
     #[cold]
     fn previous_leaf(&mut self) -> Result<bool> {
         self.other_leaf(false)
+    }
+
+    /// Finds out which leaf comes after this one, for walks that go forward, and asks for the elements of the one after that.
+    fn look_ahead(&mut self, forward: bool) {
+        self.ahead = u64::MAX;
+        let Some(step) = self.depth.checked_sub(1).and_then(|level| self.steps.get(level)) else { return };
+        if !forward {
+            return;
+        }
+        let Ok(branch) = self.source.page(step.page).and_then(|page| Ok(page.branch()?)) else { return };
+        let next = usize::from(step.index) + 1;
+        if let Ok(child) = branch.child(next) {
+            self.ahead = child;
+            self.ahead_bytes = self.source.page_size / self.leaf.count().max(1) as u64;
+        }
+        if let Ok(child) = branch.child(next + 1) {
+            self.source.prefetch_elements(child);
+        }
     }
 
     /// To the nearest leaf with elements in one direction; false, and no move, if there is none.
@@ -233,6 +342,7 @@ impl<'a> Walk<'a> {
                 let rule = Rule::KeyOrder;
                 return Err(Damage { page: self.leaf.page(), offset: 0, rule, found: 0, expected: 0 }.into());
             }
+            self.look_ahead(forward);
             return Ok(true);
         }
     }

@@ -24,6 +24,9 @@ pub enum Hint {
     Normal,
 }
 
+/// A cache line of the processors this is tuned for; a wrong guess costs time only.
+pub(crate) const LINE_BYTES: u64 = 64;
+
 #[cfg(all(unix, target_pointer_width = "64"))]
 mod system {
     use std::fs::File;
@@ -143,6 +146,23 @@ mod system {
             Some(unsafe { core::slice::from_raw_parts(start, length as usize) })
         }
 
+        /// Asks the processor to fetch `lines` cache lines from `offset` on, as far as they are mapped. Never faults and changes nothing.
+        #[inline(always)]
+        pub(crate) fn prefetch(&self, offset: u64, lines: u64) {
+            #[cfg(all(target_arch = "x86_64", not(miri)))]
+            for line in 0..lines {
+                let at = offset.wrapping_add(line * super::LINE_BYTES);
+                if at < self.reserved as u64 {
+                    use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+                    let address = self.base.as_ptr().wrapping_add(at as usize).cast::<i8>();
+                    // SAFETY: a prefetch is a hint: it reads nothing into the program and faults on no address (and this one lies in M1's range).
+                    unsafe { _mm_prefetch::<_MM_HINT_T0>(address) };
+                }
+            }
+            #[cfg(not(all(target_arch = "x86_64", not(miri))))]
+            let _ = (offset, lines);
+        }
+
         /// Passes a hint for `length` bytes at `offset` on to the system, as far as they are mapped.
         pub(crate) fn advise(&self, offset: u64, length: u64, hint: Hint) -> io::Result<()> {
             let Some((start, length)) = self.system_pages(offset, length) else { return Ok(()) };
@@ -225,6 +245,9 @@ mod system {
             match self.0 {}
         }
         pub(crate) fn bytes(&self, _offset: u64, _length: u64) -> Option<&[u8]> {
+            match self.0 {}
+        }
+        pub(crate) fn prefetch(&self, _offset: u64, _lines: u64) {
             match self.0 {}
         }
         pub(crate) fn advise(&self, _offset: u64, _length: u64, _hint: Hint) -> io::Result<()> {

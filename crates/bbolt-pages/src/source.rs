@@ -12,6 +12,9 @@ use crate::map::Mapping;
 use crate::page::{FIRST_DATA_PAGE, Page, PageHeader};
 use crate::work::{Work, is_image};
 
+/// Lines that hold the header and the elements of most pages: 31 elements of 16 bytes.
+const ELEMENT_LINES: u64 = 8;
+
 /// A snapshot's pages. Copied into every bucket and cursor.
 #[derive(Clone, Copy)]
 pub(crate) struct Source<'a> {
@@ -83,6 +86,22 @@ impl<'a> Source<'a> {
                 None => Err(not_in_file(id, offset + length, map.readable())),
             },
             Backing::Plain(pages) => pages.bytes(id, count, self.page_size),
+        }
+    }
+
+    /// Asks the processor for the first lines of page `id`: its header and elements then arrive together, and not one after the other.
+    #[inline(always)]
+    pub(crate) fn prefetch_elements(&self, id: u64) {
+        self.prefetch(id, 0, ELEMENT_LINES);
+    }
+
+    /// Asks the processor for `lines` lines of page `id`, from byte `at` on.
+    #[inline(always)]
+    pub(crate) fn prefetch(&self, id: u64, at: u64, lines: u64) {
+        if let Backing::Mapped(map) = self.backing
+            && id < self.high_water
+        {
+            map.prefetch(id * self.page_size + at, lines);
         }
     }
 

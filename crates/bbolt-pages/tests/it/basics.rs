@@ -241,3 +241,32 @@ fn any_page_size_of_bbolt_opens_and_strict_mode_verifies_each_commit() {
         assert!(tx.require(b"b").unwrap().get(&[0, 19]).is_some());
     }
 }
+
+#[test]
+fn many_keys_are_looked_up_as_one_by_one() {
+    let db = Options::new().page_size(1024).open_storage(MemoryStorage::default()).unwrap();
+    db.update(|tx| {
+        let mut bucket = tx.create_bucket(b"b")?;
+        for key in (0..4000_u32).step_by(2) {
+            bucket.put(&key.to_be_bytes(), &key.to_le_bytes())?;
+        }
+        bucket.create_bucket(&[0, 0, 0, 1])?.put(b"inline", b"v")?;
+        Ok::<_, Error>(())
+    })
+    .unwrap();
+    let tx = db.begin_read().unwrap();
+    let bucket = tx.require(b"b").unwrap();
+    let inline = bucket.require(&[0, 0, 0, 1]).unwrap();
+    let keys: Vec<[u8; 4]> = (0..4001_u32).map(|number| (number * 7 % 4001).to_be_bytes()).collect();
+    for count in [0, 1, 15, 16, 17, 4001] {
+        let keys: Vec<&[u8]> = keys[..count].iter().map(|key| key.as_slice()).collect();
+        let mut values = vec![None; count];
+        bucket.get_many(&keys, &mut values).unwrap();
+        for (key, value) in keys.iter().zip(&values) {
+            assert_eq!(*value, bucket.get(key));
+        }
+    }
+    let mut values = [None; 2];
+    inline.get_many(&[b"inline", b"x"], &mut values).unwrap();
+    assert_eq!(values, [Some(b"v".as_slice()), None]);
+}
