@@ -8,7 +8,7 @@ use std::cmp::Ordering;
 
 use crate::bucket::{Entry, Root};
 use crate::error::{Damage, Error, Result, Rule};
-use crate::page::{Leaf, LeafElement, PageKind};
+use crate::page::{Leaf, LeafElement, PageKind, compare_keys};
 use crate::source::Source;
 
 /// Branch pages on the way to a leaf. A sound branch has two children or more, so 32 levels would be 2^32 leaves at the very least.
@@ -132,7 +132,6 @@ pub(crate) fn find_many<'a>(
                         match page.kind() {
                             PageKind::Leaf => {
                                 leaves[at] = page.leaf()?;
-                                prefetch_keys(source, &leaves[at]);
                                 on_the_way &= !(1 << at);
                             }
                             PageKind::Branch => {
@@ -152,12 +151,41 @@ pub(crate) fn find_many<'a>(
                 }
             }
         }
-        for (at, key) in keys.iter().enumerate() {
-            let element = match leaves[at].search(key)? {
-                (index, true) => Some(leaves[at].element(index)?),
-                _ => None,
-            };
-            give(chunk * TOGETHER + at, element);
+        // The leaves are searched in step as well: each round looks at one key of each leaf and asks for the next ones.
+        let mut places = [(0, 0); TOGETHER];
+        for (place, leaf) in places.iter_mut().zip(&leaves[..keys.len()]) {
+            *place = (0, leaf.count());
+            source.prefetch(leaf.page(), leaf.data_hint(leaf.count() / 2), 1);
+        }
+        let mut searching = true;
+        while searching {
+            searching = false;
+            for (at, key) in keys.iter().enumerate() {
+                let (low, high) = places[at];
+                if low >= high {
+                    continue;
+                }
+                let middle = (low + high) / 2;
+                let leaf = &leaves[at];
+                places[at] = match compare_keys(leaf.key(middle)?, key) {
+                    Ordering::Less => (middle + 1, high),
+                    Ordering::Equal => {
+                        give(chunk * TOGETHER + at, Some(leaf.element(middle)?));
+                        (usize::MAX, 0)
+                    }
+                    Ordering::Greater => (low, middle),
+                };
+                let (low, high) = places[at];
+                if low < high {
+                    source.prefetch(leaf.page(), leaf.data_hint((low + high) / 2), 1);
+                    searching = true;
+                }
+            }
+        }
+        for (at, &(low, _)) in places[..keys.len()].iter().enumerate() {
+            if low != usize::MAX {
+                give(chunk * TOGETHER + at, None);
+            }
         }
     }
     Ok(())
