@@ -395,7 +395,7 @@ mod tests {
         };
         let mut image = leaf_of(&[]);
         let mut pairs: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
-        let rounds = if cfg!(miri) { 60 } else { 3000 };
+        let rounds = if cfg!(miri) { 40 } else { 3000 };
         for round in 0..rounds {
             let key = vec![round as u8; 1 + random(20)];
             let value = vec![!(round as u8); random(50)];

@@ -23,7 +23,6 @@ fn filled(scratch: &Scratch) -> Db {
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "needs a mapping")]
 fn reading_allocates_nothing() {
     let scratch = Scratch::new("allocations");
     let db = filled(&scratch);

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use bbolt_pages::io::MemoryStorage;
-use bbolt_pages::{Db, Error, MapMode, Options, Refusal, Usage};
+use bbolt_pages::{Db, MapMode, Refusal};
+use bbolt_pages::{Error, Options, Usage};
 
 use crate::scratch::Scratch;
 

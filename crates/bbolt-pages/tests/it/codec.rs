@@ -69,7 +69,8 @@ fn leaf_elements_are_found() {
 #[test]
 fn any_single_changed_byte_gives_data_or_a_finding() {
     let sound = leaf();
-    for at in 0..sound.len() {
+    let step = if cfg!(miri) { 11 } else { 1 };
+    for at in (0..sound.len()).step_by(step) {
         for bit in 0..8 {
             let mut bytes = sound.clone();
             bytes[at] ^= 1 << bit;

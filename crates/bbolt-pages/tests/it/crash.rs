@@ -212,7 +212,6 @@ fn wanted() -> usize {
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "thousands of images")]
 fn every_crash_shows_the_last_acknowledged_state_or_the_one_in_flight() {
     let wanted = wanted();
     let all = [Options::new(), Options::new().no_freelist_sync(true), Options::new().no_grow_sync(true)];
@@ -231,7 +230,6 @@ fn every_crash_shows_the_last_acknowledged_state_or_the_one_in_flight() {
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "thousands of images")]
 fn with_a_barrier_taken_out_a_crash_is_found() {
     // The broken twin: data and meta with no barrier between them.
     let mut history = record(&Options::new(), 0..30);
@@ -258,7 +256,7 @@ fn with_a_barrier_taken_out_a_crash_is_found() {
 
 #[test]
 fn whichever_operation_fails_nothing_acknowledged_is_lost() {
-    let limit = if cfg!(miri) { 6 } else { 120 };
+    let limit = 120;
     for failure in [Failure::NoSpace, Failure::Broken, Failure::ShortWrite] {
         for nth in 0..limit {
             let memory = MemoryStorage::default();

@@ -3,6 +3,7 @@
 use bbolt_pages::io::MemoryStorage;
 use bbolt_pages::{Options, model};
 
+#[cfg(not(miri))]
 use crate::scratch::Scratch;
 
 /// SplitMix64.
@@ -33,7 +34,7 @@ fn store_and_model_agree_in_memory() {
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "needs a file")]
+#[cfg(not(miri))]
 fn store_and_model_agree_on_a_mapped_file() {
     let scratch = Scratch::new("model");
     for seed in 100..105 {
