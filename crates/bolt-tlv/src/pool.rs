@@ -171,10 +171,10 @@ impl BufferPool {
         self.core.options().strategy
     }
 
-    /// When buffers are cleared.
+    /// When the buffers that serve `len` bytes are cleared.
     #[must_use]
-    pub fn zeroing(&self) -> Zeroing {
-        self.core.options().zeroing
+    pub fn zeroing(&self, len: usize) -> Zeroing {
+        self.core.zeroing(len)
     }
 
     /// The class a buffer is of, if it is a kept one of this pool.
@@ -229,6 +229,7 @@ pub struct BufferPoolBuilder {
     exhausted: Exhausted,
     strategy: Strategy,
     zeroing: Zeroing,
+    zeroing_of: Vec<(usize, Zeroing)>,
     disabled: bool,
     trim: TrimPolicy,
 }
@@ -273,9 +274,15 @@ impl BufferPoolBuilder {
         self
     }
 
-    /// When buffers are cleared.
+    /// When buffers are cleared, in every class that is not told otherwise.
     pub fn zeroing(mut self, zeroing: Zeroing) -> Self {
         self.zeroing = zeroing;
+        self
+    }
+
+    /// When the buffers that serve `len` bytes are cleared: for the one class that carries secrets.
+    pub fn zeroing_of(mut self, len: usize, zeroing: Zeroing) -> Self {
+        self.zeroing_of.push((len, zeroing));
         self
     }
 
@@ -311,11 +318,17 @@ impl BufferPoolBuilder {
         let options = Options {
             strategy: self.strategy,
             exhausted: self.exhausted,
-            zeroing: self.zeroing,
             enabled: !self.disabled,
             trim: self.trim,
         };
-        let core = Core::new(&self.classes, options);
+        let table = ClassTable::new(&self.classes);
+        let mut zeroing = [self.zeroing; CLASS_COUNT_MAX];
+        for (len, told) in self.zeroing_of {
+            if let Some(index) = table.class_of(len) {
+                zeroing[index] = told;
+            }
+        }
+        let core = Core::new(&self.classes, table, &zeroing, options);
         BufferPool { _handles: Arc::new(Handles(core.clone())), core }
     }
 }

@@ -75,7 +75,7 @@ impl RingTaker {
                 ring.pop_each(FETCH_COUNT, |buffer| fetched.push(buffer));
             }
             if let Some(mut buffer) = fetched.pop() {
-                if self.pool.zeroing() == Zeroing::OnTake {
+                if self.pool.zeroing(len) == Zeroing::OnTake {
                     clear(&mut buffer);
                 }
                 // The ring holds buffers of its class only, which holds `len`.
@@ -102,7 +102,7 @@ impl RingGiver {
         if let Some(index) = self.pool.class_of_buffer(&buffer)
             && let Some(ring) = self.lanes.get_mut(index)
         {
-            if self.pool.zeroing() == Zeroing::OnReturn {
+            if self.pool.zeroing(buffer.capacity()) == Zeroing::OnReturn {
                 clear(&mut buffer);
             }
             // A full ring, and one whose taker is gone, give the buffer back, and it is dropped: it goes home.

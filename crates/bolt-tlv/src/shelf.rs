@@ -597,11 +597,11 @@ pub(crate) struct Class {
 }
 
 impl Class {
-    fn new(spec: ClassSpec, options: &Options, core: Weak<Core>) -> Self {
+    fn new(spec: ClassSpec, zeroing: Zeroing, options: &Options, core: Weak<Core>) -> Self {
         let kept = if options.enabled { spec.capacity } else { 0 };
         let plain_bytes = spec.bytes_max.saturating_sub(kept.saturating_mul(spec.size_bytes));
         let free = FreeList::new(options.strategy, kept);
-        let zeroing = match options.zeroing {
+        let zeroing = match zeroing {
             Zeroing::Never => 0,
             Zeroing::OnTake => ZERO_ON_TAKE,
             Zeroing::OnReturn => ZERO_ON_RETURN,
@@ -635,7 +635,7 @@ impl Class {
     fn nothing(options: &Options, largest_bytes: usize, core: Weak<Core>) -> Self {
         let spec = ClassSpec { size_bytes: 0, capacity: 0, bytes_max: 0 };
         let none = Options { strategy: Strategy::List, enabled: false, ..*options };
-        let mut class = Self::new(spec, &none, core);
+        let mut class = Self::new(spec, Zeroing::Never, &none, core);
         class.free = FreeList::Nothing;
         class.spec.bytes_max = largest_bytes;
         class
@@ -908,7 +908,6 @@ unsafe fn class_ended(class: NonNull<Class>) {
 pub(crate) struct Options {
     pub(crate) strategy: Strategy,
     pub(crate) exhausted: Exhausted,
-    pub(crate) zeroing: Zeroing,
     pub(crate) enabled: bool,
     pub(crate) trim: TrimPolicy,
 }
@@ -924,13 +923,19 @@ pub(crate) struct Core {
 }
 
 impl Core {
-    /// Classes stand in ascending order and there are at most as many as a table holds.
-    pub(crate) fn new(specs: &[ClassSpec], options: Options) -> Arc<Self> {
+    /// `table` is made of `specs`, and `zeroing` has an entry for each.
+    pub(crate) fn new(
+        specs: &[ClassSpec],
+        table: ClassTable,
+        zeroing: &[Zeroing],
+        options: Options,
+    ) -> Arc<Self> {
         let core = Arc::new_cyclic(|core| Self {
-            table: ClassTable::new(specs),
+            table,
             classes: specs
                 .iter()
-                .map(|&spec| Class::new(spec, &options, core.clone()))
+                .zip(zeroing)
+                .map(|(&spec, &zeroing)| Class::new(spec, zeroing, &options, core.clone()))
                 .chain([Class::nothing(
                     &options,
                     specs.last().map_or(0, |largest| largest.size_bytes),
@@ -987,6 +992,19 @@ impl Core {
         let index = self.table.class_of(buffer.capacity())?;
         let class = NonNull::from(self.classes().get(index)?);
         (buffer.class() == class).then_some(index)
+    }
+
+    /// When the buffers that serve `len` bytes are cleared.
+    pub(crate) fn zeroing(&self, len: usize) -> Zeroing {
+        let special = self
+            .classes()
+            .get(self.table.index_of(len))
+            .map_or(0, |class| class.special.load(Ordering::Relaxed));
+        match special {
+            special if special & ZERO_ON_TAKE != 0 => Zeroing::OnTake,
+            special if special & ZERO_ON_RETURN != 0 => Zeroing::OnReturn,
+            _ => Zeroing::Never,
+        }
     }
 
     pub(crate) fn options(&self) -> &Options {

@@ -8,7 +8,7 @@
 //! is the median of all rounds, in ns an operation, with the tenth and ninetieth percentile. Arguments: a part of a row's name to run
 //! only that; `--test` for one round.
 //!
-//! unsafe: allowed here (the allocators' interface is unsafe).
+//! unsafe: allowed here
 
 use std::alloc::{GlobalAlloc, Layout};
 use std::collections::HashMap;

@@ -103,6 +103,30 @@ fn clearing_happens_when_it_is_asked_for() {
 }
 
 #[test]
+fn one_class_can_be_cleared_and_the_others_not() {
+    for strategy in STRATEGIES {
+        let builder =
+            BufferPool::builder().strategy(strategy).with_size_class(128, 2).with_size_class(256, 2);
+        let pool = builder.zeroing_of(200, Zeroing::OnReturn).build();
+        assert_eq!([pool.zeroing(1), pool.zeroing(256)], [Zeroing::Never, Zeroing::OnReturn]);
+        for (len, expected) in [(128, 7), (256, 0)] {
+            pool.acquire(len).unwrap().fill(7);
+            assert!(pool.acquire(len).unwrap().iter().all(|&byte| byte == expected), "{strategy:?}, {len}");
+        }
+        let (mut taker, mut giver) = pool.ring().unwrap();
+        for (len, expected) in [(128, 7), (256, 0)] {
+            let mut buffer = taker.acquire(len).unwrap();
+            buffer.fill(7);
+            giver.give(buffer);
+            assert!(
+                taker.acquire(len).unwrap().iter().all(|&byte| byte == expected),
+                "{strategy:?}, ring, {len}"
+            );
+        }
+    }
+}
+
+#[test]
 fn a_shared_frame_returns_with_its_last_holder() {
     for strategy in STRATEGIES {
         let pool = BufferPool::builder().strategy(strategy).with_size_class(128, 4).build();
