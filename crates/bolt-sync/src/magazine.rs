@@ -197,6 +197,11 @@ impl<T: Send + 'static> Magazines<T> {
         self.depot.take_trimmed()
     }
 
+    /// Items of one magazine, after all limits.
+    pub fn magazine_items(&self) -> usize {
+        self.depot.magazine_items
+    }
+
     /// Items kept here, in magazines of all threads and the depot. Exact while nobody takes or gives.
     ///
     /// Cost: reads a pointer for each thread there could be, and a line for each that came.
@@ -449,15 +454,26 @@ impl<T: Send> Depot<T> {
         if taken.is_some() {
             self.counter_counts.trimmed.bump();
         }
+        self.clear(&mut state);
         self.unlock(state);
         taken
     }
 
+    /// For threads with a lane that found nothing in the lists.
     fn take_counter(&self) -> Option<T> {
         let mut state = self.lock();
         let taken = self.take_in(&mut state, &self.counter_counts);
+        self.clear(&mut state);
         self.unlock(state);
         taken
+    }
+
+    /// Gives the counter's magazines to the list of empty ones once nothing is in them: threads with lanes need them more.
+    fn clear(&self, state: &mut State<T>) {
+        if state.loaded.is_empty() && state.previous.is_empty() {
+            self.put_in_list(mem::replace(&mut state.loaded, Held::none()));
+            self.put_in_list(mem::replace(&mut state.previous, Held::none()));
+        }
     }
 
     fn give_counter(&self, item: T) -> Result<(), T> {
@@ -554,6 +570,7 @@ impl<T: Send> Depot<T> {
         let mut sum = MagazineCounts::default();
         sum.add(&self.counter_counts);
         for lane in (0..self.lanes.len() as u32).filter_map(|index| self.lane(index)) {
+            sum.lanes += 1;
             sum.add(&lane.counts);
         }
         sum

@@ -109,6 +109,8 @@ pub struct MagazineCounts {
     pub trimmed: usize,
     /// Magazines exchanged with the depot: hits and kept together, divided by this, is how much the magazines spare.
     pub exchanges: usize,
+    /// Threads that had magazines of their own at some time, at the same time at the most.
+    pub lanes: usize,
     /// Items kept at this moment.
     pub idle: usize,
 }

@@ -1,0 +1,44 @@
+#![doc = include_str!("../README.md")]
+//!
+//! # This file
+//!
+//! Owns the list of modules and names. Holds no code.
+
+#![cfg_attr(not(feature = "std"), no_std)]
+#![deny(unsafe_code)]
+
+extern crate alloc;
+
+#[cfg(all(feature = "std", feature = "arenas"))]
+mod arena;
+mod config;
+// The file that may hold unsafe code, as the manifest lists it.
+#[allow(unsafe_code)]
+mod guard;
+mod local;
+mod manage;
+#[cfg(any(all(test, feature = "std"), feature = "model"))]
+#[doc(hidden)]
+pub mod model;
+mod policy;
+#[cfg(feature = "std")]
+mod pool;
+#[cfg(feature = "std")]
+pub mod ready;
+#[cfg(feature = "std")]
+mod thread;
+
+#[cfg(all(feature = "std", feature = "arenas"))]
+pub use arena::{ArenaLimits, ArenaPool, ArenaStats, BatchContext, SizeHint, with_thread_arena};
+/// The arenas' library, for the types of vectors and strings that live in one.
+#[cfg(feature = "arenas")]
+pub use bumpalo;
+pub use config::{Exhausted, PoolConfig, PoolStats};
+pub use guard::{Guard, Home};
+pub use local::{LocalGuard, LocalPool};
+pub use manage::{Hooks, Manage};
+pub use policy::{TrimPolicy, Trimmer, Usage};
+#[cfg(feature = "std")]
+pub use pool::{ObjectPool, OwnedGuard, PoolError, PoolGuard};
+#[cfg(feature = "std")]
+pub use thread::{KEPT_PER_KIND, with_thread_object};

@@ -1,0 +1,119 @@
+//! Loom models of the bound of an `ObjectPool`, and a broken twin that must fail. What moves the objects, magazines and depot, is modelled
+//! in bolt-sync; under loom every thread of a pool goes through its locked part.
+//!
+//! Run: `cargo xtask loom bolt-objects`.
+#![cfg(bolt_loom)]
+
+use std::panic::catch_unwind;
+
+use bolt_objects::{Hooks, ObjectPool, PoolConfig};
+use bolt_sync::atomic::{AtomicUsize, Ordering};
+use bolt_sync::sync::{Arc, Mutex};
+use bolt_sync::thread;
+
+/// What a model needs of a bounded pool; the twin implements it too. An object says whether it is the first to be made.
+trait Bounded: Send + Sync + 'static {
+    fn new(bound: usize, made: Arc<AtomicUsize>) -> Self;
+    /// Runs `f` with an object; false when the pool is exhausted.
+    fn with(&self, f: impl FnOnce()) -> bool;
+}
+
+impl Bounded for ObjectPool<u8> {
+    fn new(bound: usize, made: Arc<AtomicUsize>) -> Self {
+        let create = move || made.fetch_add(1, Ordering::Relaxed) as u8;
+        ObjectPool::with_hooks(Hooks::new(create), PoolConfig::new().bounded(bound)).expect("small")
+    }
+    fn with(&self, f: impl FnOnce()) -> bool {
+        let Ok(guard) = self.try_get() else { return false };
+        f();
+        drop(guard);
+        true
+    }
+}
+
+/// A pool that looks at the count first and adds to it later.
+struct LooksThenAdds {
+    bound: usize,
+    live: AtomicUsize,
+    made: Arc<AtomicUsize>,
+    idle: Mutex<Vec<u8>>,
+}
+
+impl Bounded for LooksThenAdds {
+    fn new(bound: usize, made: Arc<AtomicUsize>) -> Self {
+        Self { bound, live: AtomicUsize::new(0), made, idle: Mutex::new(Vec::new()) }
+    }
+    fn with(&self, f: impl FnOnce()) -> bool {
+        let idle = self.idle.lock().unwrap().pop();
+        let object = match idle {
+            Some(object) => object,
+            None if self.live.load(Ordering::SeqCst) < self.bound => {
+                self.live.fetch_add(1, Ordering::SeqCst);
+                self.made.fetch_add(1, Ordering::SeqCst) as u8
+            }
+            None => return false,
+        };
+        f();
+        self.idle.lock().unwrap().push(object);
+        true
+    }
+}
+
+/// Two threads want the only object: it never exists twice, and who comes when it is back gets it.
+fn two_want_one<P: Bounded>() {
+    let made = Arc::new(AtomicUsize::new(0));
+    let shared = Arc::new((P::new(1, made.clone()), AtomicUsize::new(0)));
+    let other = {
+        let shared = shared.clone();
+        thread::spawn(move || use_it(&shared))
+    };
+    let mine = use_it(&shared);
+    let theirs = other.join().unwrap();
+    assert!(mine || theirs, "it was there for one of them");
+    assert!(use_it(&shared), "it is back");
+    assert_eq!(made.load(Ordering::SeqCst), 1, "one object is one object");
+}
+
+fn use_it<P: Bounded>(shared: &(P, AtomicUsize)) -> bool {
+    shared.0.with(|| {
+        assert_eq!(shared.1.fetch_add(1, Ordering::SeqCst), 0, "two users at once");
+        shared.1.fetch_sub(1, Ordering::SeqCst);
+    })
+}
+
+/// Explores a model under a bound of preemptions unless the environment sets another.
+fn bounded(preemptions: usize, model: impl Fn() + Sync + Send + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound.get_or_insert(preemptions);
+    builder.max_branches = 100_000;
+    builder.check(model);
+}
+
+#[test]
+fn a_bound_of_one_between_two_threads() {
+    bounded(3, two_want_one::<ObjectPool<u8>>);
+}
+
+#[test]
+fn broken_twin_that_looks_before_it_adds_fails() {
+    let verdict = catch_unwind(|| bounded(3, two_want_one::<LooksThenAdds>));
+    assert!(verdict.is_err(), "the model did not notice that the bound was passed");
+}
+
+/// An object that was destroyed makes room for another, also when two threads do so.
+#[test]
+fn a_destroyed_object_leaves_its_place() {
+    bounded(2, || {
+        let hooks = Hooks::new(|| 1_u8).bytes(|_| 1);
+        let config = PoolConfig::new().bounded(1).object_bytes_max(0);
+        let pool = Arc::new(ObjectPool::with_hooks(hooks, config).expect("small"));
+        let other = {
+            let pool = pool.clone();
+            thread::spawn(move || drop(pool.try_get()))
+        };
+        drop(pool.try_get());
+        other.join().unwrap();
+        assert!(pool.try_get().is_ok());
+        assert_eq!(pool.stats().in_use, 0);
+    });
+}
