@@ -12,6 +12,9 @@ pub mod bolt_arena {}
 #[doc = include_str!("bolt-buf.md")]
 pub mod bolt_buf {}
 
+#[doc = include_str!("bolt-objects.md")]
+pub mod bolt_objects {}
+
 #[doc = include_str!("bolt-server.md")]
 pub mod bolt_server {}
 

@@ -93,9 +93,12 @@ fn on_two_threads(pool: &impl Trip, window: Duration) -> f64 {
         start.wait();
         let begin = Instant::now();
         let mut trips = 0_u64;
-        while !stop.load(Ordering::Relaxed) {
+        loop {
             (0..256).for_each(|_| pool.trip());
             trips += 256;
+            if stop.load(Ordering::Relaxed) {
+                break;
+            }
         }
         begin.elapsed().as_nanos() as f64 / trips as f64
     };
@@ -113,7 +116,8 @@ fn contender(c: &mut Criterion, name: &str, pool: &impl Trip) {
     c.bench_function(&format!("bolt-objects/take-give-1KiB/{name}/2-threads"), |b| {
         b.iter_custom(|count| {
             // A window as long as `count` trips should take, so that criterion's budget holds.
-            let window = Duration::from_nanos(count * 4).clamp(Duration::from_micros(200), Duration::from_millis(50));
+            let window =
+                Duration::from_nanos(count * 4).clamp(Duration::from_millis(1), Duration::from_millis(50));
             Duration::from_nanos((on_two_threads(pool, window) * count as f64) as u64)
         });
     });
@@ -123,8 +127,10 @@ fn take_give(c: &mut Criterion) {
     let vectors = ready::vec_buffers().expect("small");
     let boxes = ObjectPool::managed(Blocks, PoolConfig::new()).expect("small");
     let hooked = ObjectPool::new(|| Box::new([0_u8; BYTES]));
-    let hooks = Hooks::new(|| Box::new([0_u8; BYTES])).reset(|block| block[0] = 0).is_valid(|block| block[1] == 0);
-    let all_hooks = ObjectPool::with_hooks(hooks.bytes(|block| block.len()), PoolConfig::new()).expect("small");
+    let hooks =
+        Hooks::new(|| Box::new([0_u8; BYTES])).reset(|block| block[0] = 0).is_valid(|block| block[1] == 0);
+    let all_hooks =
+        ObjectPool::with_hooks(hooks.bytes(|block| block.len()), PoolConfig::new()).expect("small");
     let bounded = ObjectPool::managed(Blocks, PoolConfig::new().bounded(64)).expect("small");
     let owned = Owned(Arc::new(ObjectPool::managed(Blocks, PoolConfig::new()).expect("small")));
     contender(c, "ObjectPool-box", &boxes);
@@ -181,7 +187,9 @@ fn across_threads(c: &mut Criterion) {
     let mut group = c.benchmark_group("bolt-objects/across-32-at-a-time");
     group.bench_function("ObjectPool-box", |b| b.iter_custom(|count| across(count, || pool.get())));
     assert_eq!(pool.stats().created, 512, "nothing was made once warm");
-    group.bench_function("fresh", |b| b.iter_custom(|count| across(count, || Vec::<u8>::with_capacity(BYTES))));
+    group.bench_function("fresh", |b| {
+        b.iter_custom(|count| across(count, || Vec::<u8>::with_capacity(BYTES)));
+    });
     group.bench_function("nothing-but-the-channel", |b| b.iter_custom(|count| across(count, || 0_u64)));
     group.finish();
 }
@@ -193,23 +201,25 @@ fn batches(c: &mut Criterion) {
     let hint = SizeHint::new().values::<[u64; 16]>(64).bytes(64 * 16);
     let in_arena = || {
         let batch = pool.batch(hint);
-        (0..64).map(|_| {
-            let mut numbers = batch.vec::<u64>(16);
-            numbers.extend((0..16).map(black_box));
-            let text = batch.str(black_box("twelve bytes"));
-            numbers.iter().sum::<u64>() + text.len() as u64
-        })
-        .sum::<u64>()
-    };
-    let in_thread_arena = || {
-        with_thread_arena(|batch| {
-            (0..64).map(|_| {
+        (0..64)
+            .map(|_| {
                 let mut numbers = batch.vec::<u64>(16);
                 numbers.extend((0..16).map(black_box));
                 let text = batch.str(black_box("twelve bytes"));
                 numbers.iter().sum::<u64>() + text.len() as u64
             })
             .sum::<u64>()
+    };
+    let in_thread_arena = || {
+        with_thread_arena(|batch| {
+            (0..64)
+                .map(|_| {
+                    let mut numbers = batch.vec::<u64>(16);
+                    numbers.extend((0..16).map(black_box));
+                    let text = batch.str(black_box("twelve bytes"));
+                    numbers.iter().sum::<u64>() + text.len() as u64
+                })
+                .sum::<u64>()
         })
     };
     let on_heap = || {
@@ -229,8 +239,11 @@ fn batches(c: &mut Criterion) {
     group.bench_function("heap", |b| b.iter(on_heap));
     group.finish();
     let mut group = c.benchmark_group("bolt-objects/empty-batch");
-    group.bench_function("ArenaPool", |b| b.iter(|| black_box(pool.batch(SizeHint::new())).allocated_bytes()));
-    group.bench_function("with_thread_arena", |b| b.iter(|| with_thread_arena(|batch| batch.allocated_bytes())));
+    group
+        .bench_function("ArenaPool", |b| b.iter(|| black_box(pool.batch(SizeHint::new())).allocated_bytes()));
+    group.bench_function("with_thread_arena", |b| {
+        b.iter(|| with_thread_arena(|batch| batch.allocated_bytes()));
+    });
     group.finish();
 }
 

@@ -55,7 +55,7 @@ impl<T, H: Home<T>> Guard<T, H> {
 }
 
 impl<T, H: Home<T>> Drop for Guard<T, H> {
-    #[inline]
+    #[inline(always)]
     fn drop(&mut self) {
         // SAFETY: 1: `drop` runs once, and `detach` prevents it.
         let object = unsafe { ManuallyDrop::take(&mut self.object) };

@@ -61,6 +61,8 @@ pub type OwnedGuard<T, M = Hooks<T>> = Guard<T, Arc<ObjectPool<T, M>>>;
 pub struct ObjectPool<T: Send + 'static, M: Manage<T> = Hooks<T>> {
     magazines: Magazines<T>,
     manage: M,
+    /// `objects_max` is a bound at all.
+    bounded: bool,
     objects_max: usize,
     object_bytes_max: usize,
     magazine_items: usize,
@@ -159,6 +161,7 @@ impl<T: Send + 'static, M: Manage<T>> ObjectPool<T, M> {
             magazine_items: magazines.magazine_items(),
             magazines,
             manage,
+            bounded,
             objects_max: config.objects_max,
             object_bytes_max: config.object_bytes_max,
             live: CachePadded::new(AtomicUsize::new(0)),
@@ -391,7 +394,7 @@ impl<T: Send + 'static, M: Manage<T>> ObjectPool<T, M> {
     }
 
     /// An object comes back: reset, weighed, kept.
-    #[inline]
+    #[inline(always)]
     fn take_back(&self, mut object: T) {
         let leaving = Leaving(self);
         self.manage.reset(&mut object);
@@ -401,7 +404,7 @@ impl<T: Send + 'static, M: Manage<T>> ObjectPool<T, M> {
             return self.discard(object, &self.totals.dropped_oversized);
         }
         // Relaxed: above the bound are only objects that `get` made in spite of it; which of them goes does not matter.
-        if self.live.load(Ordering::Relaxed) > self.objects_max {
+        if self.bounded && self.live.load(Ordering::Relaxed) > self.objects_max {
             return self.discard(object, &self.totals.dropped_full);
         }
         if let Err(object) = self.magazines.give(object) {

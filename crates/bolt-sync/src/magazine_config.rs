@@ -11,10 +11,8 @@ use crate::unmodelled::{AtomicUsize, Ordering};
 const MAGAZINE_ITEMS: usize = 32;
 /// A magazine is at most this part of all items, so that a few threads can each have two.
 const MAGAZINES_MIN: usize = 8;
-/// Threads that get magazines of their own unless told otherwise.
-const THREADS_MAX: usize = 256;
-/// And at most so many, whatever was asked for: each costs a pointer before its thread comes.
-const THREADS_LIMIT: usize = 1 << 16;
+/// Threads that get magazines of their own: more than most machines have processors, and the table of their lanes is 2 KiB.
+pub(crate) const THREADS_LIMIT: usize = 256;
 /// Magazines a thread has hold of at once: loaded, previous, and the one it is exchanging.
 const HELD_PER_THREAD: usize = 3;
 
@@ -31,7 +29,7 @@ pub struct MagazineConfig {
     pub items_max: usize,
     /// Items of one magazine, 32 at first; used as at least 1 and at most an eighth of `items_max`. A thread hides up to twice as many from the others.
     pub magazine_items: usize,
-    /// Threads that get magazines of their own, 256 at first; further ones share a locked pair. With 0 all do: 20 times slower, but
+    /// Threads that get magazines of their own, 256 at first and at most; further ones share a locked pair. With 0 all do: 20 times slower, but
     /// exactly LIFO, and no item is ever out of reach.
     pub threads_max: usize,
     /// What happens at the limit; see [`never_refuses`](Self::never_refuses).
@@ -42,7 +40,7 @@ impl MagazineConfig {
     /// At most `items_max` items are kept, whatever else happens. Magazines that threads hold half filled count as full, so
     /// `give` may refuse earlier where many threads share few items.
     pub const fn new(items_max: usize) -> Self {
-        Self { items_max, magazine_items: MAGAZINE_ITEMS, threads_max: THREADS_MAX, never_refuses: false }
+        Self { items_max, magazine_items: MAGAZINE_ITEMS, threads_max: THREADS_LIMIT, never_refuses: false }
     }
 
     /// Sets the items of one magazine.
