@@ -11,6 +11,9 @@ const CALL_WIDTH: usize = 60;
 /// rustfmt's `struct_lit_width`.
 const STRUCT_WIDTH: usize = 18;
 
+/// rustfmt's `short_array_element_width_threshold`.
+const SHORT_WIDTH: usize = 10;
+
 const INDENT: usize = 4;
 
 /// Source text that grows line by line.
@@ -89,38 +92,72 @@ impl Code {
         self.line("///");
     }
 
-    /// `before(arguments)after`, on one line or an argument a line.
+    /// `before(arguments)after`, on one line or an argument a line. Where `before` assigns and the rest fits into the next line, it goes there.
     pub(crate) fn call(&mut self, before: &str, arguments: &[&str], after: &str) {
-        self.bracketed(before, "(", arguments, ")", after);
-    }
-
-    /// `before[items]after`, on one line or an item a line.
-    pub(crate) fn array(&mut self, before: &str, items: &[&str], after: &str) {
-        self.bracketed(before, "[", items, "]", after);
-    }
-
-    fn bracketed(&mut self, before: &str, open: &str, items: &[&str], close: &str, after: &str) {
-        let inside = items.join(", ");
-        let line = format!("{before}{open}{inside}{close}{after}");
-        if inside.chars().count() <= CALL_WIDTH && self.fits(&line) || items.is_empty() {
-            self.line(&line);
+        let inside = arguments.join(", ");
+        let narrow = inside.chars().count() <= CALL_WIDTH;
+        if narrow && self.fits(&format!("{before}({inside}){after}")) || arguments.is_empty() {
+            self.line(&format!("{before}({inside}){after}"));
             return;
         }
-        // A value that fits into the next line by itself goes there.
-        if let (Some(head), true) =
-            (before.strip_suffix(" &"), inside.chars().count() <= CALL_WIDTH && before.ends_with("= &"))
-        {
-            let value = format!("&{open}{inside}{close}{after}");
-            if self.indent() + INDENT + value.chars().count() <= WIDTH {
-                self.pair(head, &value);
+        let assigned = [" += ", " = ", ": "].iter().find_map(|sign| {
+            let at = before.find(sign)? + sign.len();
+            Some((before[..at].trim_end(), &before[at..]))
+        });
+        if let Some((head, callee)) = assigned {
+            let whole = format!("{callee}({inside}){after}");
+            let member = head.ends_with(':');
+            let fits_below = narrow && !member && self.indent() + INDENT + whole.chars().count() <= WIDTH;
+            if fits_below || !self.fits(&format!("{before}(")) {
+                self.open(head);
+                if fits_below {
+                    self.line(&whole);
+                } else {
+                    self.broken_call(callee, arguments, after);
+                }
+                self.depth -= 1;
                 return;
             }
         }
-        self.open(&format!("{before}{open}"));
+        self.broken_call(before, arguments, after);
+    }
+
+    fn broken_call(&mut self, before: &str, arguments: &[&str], after: &str) {
+        self.open(&format!("{before}("));
+        // Short words stay together; rustfmt's `short_array_element_width_threshold`.
+        let short =
+            |argument: &&str| argument.chars().count() <= SHORT_WIDTH && !argument.contains(['(', ' ']);
+        if arguments.iter().all(short) {
+            self.line(&format!("{},", arguments.join(", ")));
+        } else {
+            for argument in arguments {
+                self.line(&format!("{argument},"));
+            }
+        }
+        self.close(&format!("){after}"));
+    }
+
+    /// `before[items]after`, on one line, in the next line, or an item a line.
+    pub(crate) fn array(&mut self, before: &str, items: &[&str], after: &str) {
+        let inside = items.join(", ");
+        let narrow = inside.chars().count() <= CALL_WIDTH;
+        let line = format!("{before}[{inside}]{after}");
+        if narrow && self.fits(&line) || items.is_empty() {
+            self.line(&line);
+            return;
+        }
+        if let (Some(head), true) = (before.strip_suffix("= &"), narrow) {
+            let value = format!("&[{inside}]{after}");
+            if self.indent() + INDENT + value.chars().count() <= WIDTH {
+                self.pair(&format!("{head}="), &value);
+                return;
+            }
+        }
+        self.open(&format!("{before}["));
         for item in items {
             self.line(&format!("{item},"));
         }
-        self.close(&format!("{close}{after}"));
+        self.close(&format!("]{after}"));
     }
 
     /// `before Name { fields } after`, on one line or a field a line.
@@ -149,7 +186,14 @@ impl Code {
         for parameter in parameters {
             self.line(&format!("{parameter},"));
         }
-        self.close(&format!("){after} {{"));
+        self.depth -= 1;
+        let close = format!("){after} {{");
+        if self.fits(&close) {
+            self.line(&close);
+        } else {
+            self.line(&format!("){after}"));
+            self.line("{");
+        }
         self.depth += 1;
     }
 
@@ -163,18 +207,6 @@ impl Code {
         self.open(before);
         self.line(after);
         self.depth -= 1;
-    }
-
-    /// An arm of a match, `pattern => value,`, as a block where the two are too long for a line.
-    pub(crate) fn arm(&mut self, pattern: &str, value: &str) {
-        let line = format!("{pattern} => {value},");
-        if self.fits(&line) {
-            self.line(&line);
-            return;
-        }
-        self.open(&format!("{pattern} => {{"));
-        self.line(value);
-        self.close("}");
     }
 
     /// A struct field with its type, `name: Type,`.

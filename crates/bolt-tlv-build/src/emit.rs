@@ -163,7 +163,10 @@ fn message_enum(code: &mut Code, schema: &Schema) {
     code.open("match type_id {");
     for message in &schema.messages {
         let name = &message.type_name;
-        code.arm(&format!("{name}::TYPE_ID"), &format!("Ok(Self::{name}({name}::decode(payload)?))"));
+        code.open(&format!("{name}::TYPE_ID => {{"));
+        code.line(&format!("let view = {name}::decode(payload)?;"));
+        code.line(&format!("Ok(Self::{name}(view))"));
+        code.close("}");
     }
     code.line("_ => Ok(Self::Unknown { type_id, payload }),");
     code.close("}");
@@ -185,7 +188,7 @@ fn message_enum(code: &mut Code, schema: &Schema) {
     code.open("pub const fn type_id(&self) -> u16 {");
     code.open("match self {");
     for message in &schema.messages {
-        code.arm(&format!("Self::{}(_)", message.type_name), &format!("{}::TYPE_ID", message.type_name));
+        code.pair(&format!("Self::{}(_) =>", message.type_name), &format!("{}::TYPE_ID,", message.type_name));
     }
     code.line("Self::Unknown { type_id, .. } => *type_id,");
     code.close("}");
@@ -247,7 +250,7 @@ fn enumeration(code: &mut Code, each: &Enumeration) {
     emit_message::wire_function(code, emit_message::SKIP);
     code.line(&format!("reader.skip({}, field)", each.bytes));
     code.close("}");
-    emit_message::wire_function(code, emit_message::READ);
+    emit_message::wire_function(code, emit_message::READ_PLAIN);
     code.line("let offset = reader.position();");
     code.line(&format!("let value = reader.u{bits}(field)?;"));
     code.open("match Self::from_value(value) {");
@@ -255,12 +258,12 @@ fn enumeration(code: &mut Code, each: &Enumeration) {
     code.line("None => wire::unknown_variant(reader, value.into(), field, offset),");
     code.close("}");
     code.close("}");
-    emit_message::wire_function(code, emit_message::OWN);
+    emit_message::wire_function(code, emit_message::OWN_PLAIN);
     code.line("Ok(view)");
     code.close("}");
     for (size, write) in [
         (emit_message::SIZE_PLAIN, emit_message::WRITE),
-        (emit_message::SIZE_PARTS_PLAIN, emit_message::WRITE_PARTS),
+        (emit_message::SIZE_PARTS_PLAIN, emit_message::WRITE_PARTS_PLAIN),
     ] {
         emit_message::wire_function(code, size);
         code.line(&each.bytes.to_string());

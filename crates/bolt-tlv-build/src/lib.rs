@@ -12,6 +12,8 @@ mod code;
 mod diagnostics;
 mod emit;
 mod emit_message;
+#[cfg(test)]
+mod golden;
 mod layout;
 #[cfg(any(test, feature = "model"))]
 pub mod model;

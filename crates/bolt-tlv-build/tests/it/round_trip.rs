@@ -5,7 +5,7 @@
 use bolt_tlv::{DecodeErrorKind, EncodeErrorKind, I256, Message as _, U256, View, Writer};
 
 use crate::everything::*;
-use crate::{Random, source};
+use crate::{Random, any_message, source};
 
 /// How many random messages of each kind are tried.
 const ROUNDS: usize = if cfg!(miri) { 2 } else { 300 };
@@ -79,6 +79,7 @@ round_trips! {
     shapes_come_back: Shapes, shapes;
     grown_messages_come_back: Grown, grown;
     holders_come_back: Holder, |random: &mut Random| Holder { grown: grown(random), after: random.next() as u16 };
+    names_come_back: Names, names;
     heartbeats_come_back: Heartbeat, |_: &mut Random| Heartbeat {};
 }
 
@@ -188,6 +189,21 @@ fn shapes(random: &mut Random) -> Shapes {
         level: level(random),
         texts: [text(random, 5), text(random, 5)],
         wide: Box::new(Wide { left: random.bytes(), right: random.bytes(), ok: random.below(2) == 0 }),
+    }
+}
+
+fn names(random: &mut Random) -> Names {
+    Names {
+        into: text(random, 4),
+        try_into: random.next() as u8,
+        clone: random.below(2) == 0,
+        next: [Other::View, Other::Owned, Other::Parts, Other::Error, Other::Unknown][random.below(5)],
+        decode: random.next() as u16,
+        payload: list(random, 3, |random| random.next() as u8),
+        reader: some(random, |random| random.next() as u8),
+        self_: random.next() as u8,
+        fixed_0: random.next() as u8,
+        len: list(random, 2, |random| random.next() as u8),
     }
 }
 
@@ -384,4 +400,33 @@ fn views_read_lists_without_owning_them() {
     let sum: u128 = bids.iter().map(|bid| u128::from(bid.expect("it is right").price())).sum();
     assert_eq!(sum, book.bids.iter().map(|bid| u128::from(bid.price)).sum());
     assert!(!format!("{view:?} {bids:?}").is_empty());
+}
+
+/// The fuzz target `tlv_message` runs the same function on bytes that it makes up.
+#[test]
+fn any_bytes_are_a_message_or_an_error() {
+    let mut random = Random(6);
+    let payloads = |random: &mut Random| {
+        [
+            (OrderBook::TYPE_ID, encoded(&book(random))),
+            (Numbers::TYPE_ID, encoded(&numbers(random))),
+            (Shapes::TYPE_ID, encoded(&shapes(random))),
+            (Holder::TYPE_ID, encoded(&Holder { grown: grown(random), after: 1 })),
+            (Names::TYPE_ID, encoded(&names(random))),
+            (Heartbeat::TYPE_ID, Vec::new()),
+        ]
+    };
+    let mut good = 0;
+    for _ in 0..ROUNDS {
+        for (type_id, payload) in payloads(&mut random) {
+            let mut bytes = [&type_id.to_le_bytes()[..], &payload].concat();
+            good += usize::from(any_message::run(&bytes));
+            let at = random.below(bytes.len());
+            bytes[at] ^= 1 << random.below(8);
+            any_message::run(&bytes);
+            bytes.truncate(at);
+            any_message::run(&bytes);
+        }
+    }
+    assert_eq!(good, 6 * ROUNDS);
 }

@@ -1,12 +1,13 @@
 //! The generated code in `tests/golden` is what the schemas in `tests/schemas` become today, and is laid out as rustfmt lays it out.
 //!
-//! Owns the command that renews it: `BOLT_TLV_RENEW=1 cargo test -p bolt-tlv-build golden`.
+//! Owns the command that renews it: `BOLT_TLV_RENEW=1 cargo test -p bolt-tlv-build --lib golden`. The tests stand in the library, since the integration
+//! tests are compiled from what is renewed here.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use bolt_tlv_build::Config;
+use crate::Config;
 
 const RENEW: &str = "BOLT_TLV_RENEW";
 
@@ -36,7 +37,7 @@ fn is_current(name: &str) {
         let number = line + 1;
         let (old, new) = (present.lines().nth(line), code.lines().nth(line));
         panic!(
-            "{}:{number} is stale:\n- {old:?}\n+ {new:?}\nrenew it: {RENEW}=1 cargo test -p bolt-tlv-build golden",
+            "{}:{number} is stale:\n- {old:?}\n+ {new:?}\nrenew it: {RENEW}=1 cargo test -p bolt-tlv-build --lib golden",
             path.display()
         );
     }
