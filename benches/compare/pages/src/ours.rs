@@ -4,7 +4,7 @@ use std::path::Path;
 
 use bbolt_pages::{Db, Options};
 
-use crate::work::{Engine, KEY_MAX, Mode, RANGE_LENGTH, Sum, Work};
+use crate::work::{Engine, KEY_MAX, Mode, RANGE_LENGTH, Sum, TOGETHER, Work};
 
 const BUCKET: &[u8] = b"kv";
 
@@ -61,6 +61,25 @@ impl<const SYNCED_FREELIST: bool> Engine for Ours<SYNCED_FREELIST> {
             if let Some(value) = bucket.get(work.shape.key(id, &mut key)) {
                 sum.value(value);
             }
+        }
+        sum
+    }
+
+    fn get_many(&self, work: &Work, ids: impl Iterator<Item = u64>) -> Sum {
+        let tx = self.db.begin_read().expect("a reader");
+        let bucket = tx.require(BUCKET).expect("a bucket");
+        let (mut rooms, mut sum) = ([[0; KEY_MAX]; TOGETHER], Sum::default());
+        let mut ids = ids.peekable();
+        while ids.peek().is_some() {
+            let mut keys: [&[u8]; TOGETHER] = [&[]; TOGETHER];
+            let mut count = 0;
+            for ((room, key), id) in rooms.iter_mut().zip(&mut keys).zip(ids.by_ref().take(TOGETHER)) {
+                *key = work.shape.key(id, room);
+                count += 1;
+            }
+            let mut values = [None; TOGETHER];
+            bucket.get_many(&keys[..count], &mut values[..count]).expect("many gets");
+            values.into_iter().flatten().for_each(|value| sum.value(value));
         }
         sum
     }

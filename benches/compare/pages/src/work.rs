@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 pub const KEY_MAX: usize = 208;
 /// Keys a write transaction takes in the bulk workloads.
 pub const BATCH: usize = 1_000;
+/// Gets asked together by `many`.
+pub const TOGETHER: usize = 16;
 /// Entries a range workload reads from each start.
 pub const RANGE_LENGTH: usize = 100;
 /// Commits of one key in `bigfree`.
@@ -168,7 +170,7 @@ pub trait Engine: Sync + Sized {
     fn get(&self, work: &Work, ids: impl Iterator<Item = u64>) -> Sum;
     /// Looks each of `ids` up in a read transaction of its own.
     fn get_each(&self, work: &Work, ids: impl Iterator<Item = u64>) -> Sum;
-    /// Looks the ids up sixteen at a time, where the engine can; one after the other where it cannot.
+    /// Looks the ids up [`TOGETHER`] at a time, where the engine can; one after the other where it cannot.
     fn get_many(&self, work: &Work, ids: impl Iterator<Item = u64>) -> Sum {
         self.get(work, ids)
     }
