@@ -24,9 +24,6 @@ pub enum Hint {
     Normal,
 }
 
-/// A cache line of the processors this is tuned for; a wrong guess costs time only.
-pub(crate) const LINE_BYTES: u64 = 64;
-
 #[cfg(all(unix, target_pointer_width = "64"))]
 mod system {
     use std::fs::File;
@@ -151,7 +148,8 @@ mod system {
         pub(crate) fn prefetch(&self, offset: u64, lines: u64) {
             #[cfg(all(target_arch = "x86_64", not(miri)))]
             for line in 0..lines {
-                let at = offset.wrapping_add(line * super::LINE_BYTES);
+                // A cache line of these processors; a wrong guess would cost time only.
+                let at = offset.wrapping_add(line * 64);
                 if at < self.reserved as u64 {
                     use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
                     let address = self.base.as_ptr().wrapping_add(at as usize).cast::<i8>();
