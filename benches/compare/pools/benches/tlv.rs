@@ -284,7 +284,8 @@ fn together<S: Source>(source: &S, size: usize) -> f64 {
         barrier.wait();
         let start = Instant::now();
         let mut operations = 0_u64;
-        while !stop.load(Ordering::Relaxed) {
+        // At least once, also where the other thread's window is over before this one is let run.
+        while operations == 0 || !stop.load(Ordering::Relaxed) {
             for _ in 0..256 {
                 let buffer = source.take(black_box(size));
                 black_box(source.start(&buffer));
