@@ -349,7 +349,7 @@ mod tests {
             .collect()
     }
 
-    const ROUNDS: u64 = if cfg!(miri) { 8 } else { 1000 };
+    const ROUNDS: u64 = if cfg!(miri) { 2 } else { 1000 };
 
     #[test]
     fn random_operations_agree_with_the_naive_pool() {

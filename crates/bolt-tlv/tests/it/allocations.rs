@@ -10,7 +10,7 @@ use bolt_tlv::{
 
 use crate::pool::STRATEGIES;
 
-const FRAMES: usize = if cfg!(miri) { 100 } else { 1_000_000 };
+const FRAMES: usize = if cfg!(miri) { 20 } else { 1_000_000 };
 
 /// A stream of frames without end: the same thousand again and again.
 struct Endless {

@@ -233,7 +233,9 @@ fn a_pool_that_waits_wakes_the_task_when_a_buffer_comes_back() {
     }
     assert_eq!(bell.0.load(Ordering::Relaxed), 0);
     drop(held);
-    assert_eq!(bell.0.load(Ordering::Relaxed), 1, "one task, one wake, however often it asked");
+    let wakes = bell.0.load(Ordering::Relaxed);
+    // One task, one wake, however often it asked; interpreted, a waker does not always know its equal.
+    assert!(wakes == 1 || cfg!(miri) && wakes > 0, "{wakes} wakes");
     let Poll::Ready(frame) = pin!(reader.read_tokio(&mut stream, &pool)).poll(&mut context) else {
         panic!("a buffer is there");
     };
