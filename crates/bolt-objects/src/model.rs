@@ -277,7 +277,7 @@ mod tests {
 
     #[test]
     fn all_out_and_all_in_again() {
-        for shape in 0..=255 {
+        for shape in (0..=255).step_by(if cfg!(miri) { 51 } else { 1 }) {
             let mut bytes = std::vec![shape];
             bytes.extend([0; 60]);
             bytes.extend([6; 70]);
