@@ -15,6 +15,9 @@ pub mod bolt_buf {}
 #[doc = include_str!("bolt-objects.md")]
 pub mod bolt_objects {}
 
+#[doc = include_str!("bolt-objects-strings.md")]
+pub mod bolt_objects_strings {}
+
 #[doc = include_str!("bolt-server.md")]
 pub mod bolt_server {}
 

@@ -25,6 +25,21 @@ mod policy;
 mod pool;
 #[cfg(feature = "std")]
 pub mod ready;
+#[cfg(feature = "strings")]
+mod strings;
+#[cfg(feature = "strings")]
+mod strings_config;
+// The file that may hold unsafe code, as the manifest lists it.
+#[cfg(feature = "strings")]
+#[allow(unsafe_code)]
+mod strings_core;
+#[cfg(all(feature = "strings", any(test, feature = "model")))]
+#[doc(hidden)]
+pub mod strings_model;
+#[cfg(feature = "strings")]
+mod strings_snapshot;
+#[cfg(feature = "strings")]
+mod strings_text;
 #[cfg(feature = "std")]
 mod thread;
 
@@ -40,5 +55,11 @@ pub use manage::{Hooks, Manage};
 pub use policy::{TrimPolicy, Trimmer, Usage};
 #[cfg(feature = "std")]
 pub use pool::{ObjectPool, OwnedGuard, PoolError, PoolGuard};
+#[cfg(feature = "strings")]
+pub use strings::StringPool;
+#[cfg(feature = "strings")]
+pub use strings_config::{StringError, StringId, StringPoolConfig, StringStats};
+#[cfg(feature = "strings")]
+pub use strings_snapshot::{SnapshotError, SnapshotFault};
 #[cfg(feature = "std")]
 pub use thread::{KEPT_PER_KIND, with_thread_object};

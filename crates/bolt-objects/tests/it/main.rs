@@ -11,3 +11,5 @@ mod allocations;
 mod arenas;
 mod pools;
 mod ready;
+#[cfg(feature = "strings")]
+mod strings;

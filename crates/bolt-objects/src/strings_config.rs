@@ -1,0 +1,268 @@
+//! Owns: the numbers of a string pool: configuration, how a budget is divided, ids, errors, statistics. Holds no memory and no state.
+
+use core::fmt;
+use core::num::NonZeroU64;
+
+use crate::strings_core::{Core, UNIT};
+use crate::strings_text::PlainText;
+
+/// What each string is reckoned to take when the number of strings is left to the pool: 40 bytes of tables and 32 of text.
+const BYTES_PER_STRING: usize = 72;
+/// Strings longer than this are refused unless the configuration says otherwise, so that one text cannot sweep the pool.
+const TEXT_BYTES_MAX: usize = 64 * 1024;
+/// A pool has place for text of this length at least in its small queue.
+const SMALL_UNITS_MIN: usize = 4;
+
+/// How large a string pool is and how it divides that. 40 bytes; `Copy`.
+///
+/// ```
+/// use bolt_objects::{StringPool, StringPoolConfig};
+///
+/// let config = StringPoolConfig::new(1 << 20).strings_max(10_000).text_bytes_max(1024);
+/// let pool = StringPool::new(config)?;
+/// assert!(pool.stats().bytes_held <= 1 << 20);
+/// # Ok::<(), bolt_objects::StringError>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StringPoolConfig {
+    bytes_max: usize,
+    strings_max: Option<u32>,
+    text_bytes_max: usize,
+    pinned_bytes: Option<usize>,
+}
+
+impl StringPoolConfig {
+    /// A pool that never holds more than `bytes_max` bytes: text, entries and index together, from the start on.
+    pub const fn new(bytes_max: usize) -> Self {
+        Self { bytes_max, strings_max: None, text_bytes_max: TEXT_BYTES_MAX, pinned_bytes: None }
+    }
+
+    /// So many strings at a time; 40 bytes of the budget each. Unset: one for each 72 bytes of the budget.
+    #[must_use]
+    pub const fn strings_max(mut self, strings_max: u32) -> Self {
+        self.strings_max = Some(strings_max);
+        self
+    }
+
+    /// Longer strings are refused. Unset: 64 KiB. The pool's own limit is lower when its small queue, a tenth of the text, is shorter.
+    #[must_use]
+    pub const fn text_bytes_max(mut self, bytes: usize) -> Self {
+        self.text_bytes_max = bytes;
+        self
+    }
+
+    /// So much of the budget is kept for pinned and static strings, each rounded up to a power of two. Unset: an eighth of the text.
+    #[must_use]
+    pub const fn pinned_bytes(mut self, bytes: usize) -> Self {
+        self.pinned_bytes = Some(bytes);
+        self
+    }
+
+    /// The budget divided, when `beside` more bytes are asked for each string.
+    pub(crate) fn plan(self, beside: usize) -> Result<Plan, StringError> {
+        let per_string = BYTES_PER_STRING + beside;
+        let strings_max = self.strings_max.unwrap_or((self.bytes_max / per_string).min(1 << 31) as u32);
+        let strings_max = strings_max.clamp(1, 1 << 31);
+        let tables = Core::<PlainText>::tables(strings_max).0 + strings_max as usize * beside;
+        let queues_min = 10 * SMALL_UNITS_MIN * UNIT;
+        let needed = tables + queues_min + self.pinned_bytes.unwrap_or(0);
+        if self.bytes_max < needed {
+            return Err(StringError::BudgetTooSmall { bytes_max: self.bytes_max, bytes_needed: needed });
+        }
+        // Positions are 32-bit numbers of units.
+        let text_units = ((self.bytes_max - tables) / UNIT).min(u32::MAX as usize - 1);
+        let pinned = self.pinned_bytes.map_or(text_units / 8, |bytes| bytes.div_ceil(UNIT));
+        let block_units = pinned.min(text_units - queues_min / UNIT);
+        let small_units = (text_units - block_units) / 10;
+        let main_units = text_units - block_units - small_units;
+        Ok(Plan {
+            strings_max,
+            text_bytes_max: self.text_bytes_max.min((small_units - 1) * UNIT),
+            block_units: block_units as u32,
+            small_units: small_units as u32,
+            main_units: main_units as u32,
+            bytes_held: tables + text_units * UNIT,
+        })
+    }
+}
+
+/// A budget divided. Small and main together with the blocks are the text.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Plan {
+    pub(crate) strings_max: u32,
+    pub(crate) text_bytes_max: usize,
+    pub(crate) block_units: u32,
+    pub(crate) small_units: u32,
+    pub(crate) main_units: u32,
+    pub(crate) bytes_held: usize,
+}
+
+impl Plan {
+    pub(crate) fn text_units(&self) -> usize {
+        self.block_units as usize + self.small_units as usize + self.main_units as usize
+    }
+}
+
+/// The name of a string in a pool: a dense number, and the generation that tells this string from every other that had, or will have, the
+/// number. 8 bytes, `Option<StringId>` too. Ids of different pools are not told apart.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StringId(NonZeroU64);
+
+impl StringId {
+    #[inline]
+    pub(crate) fn new(slot: u32, generation: u32) -> Self {
+        let raw = u64::from(generation) << 32 | u64::from(slot);
+        // Generations of ids are odd, so the other arm is never taken.
+        Self(NonZeroU64::new(raw).unwrap_or(NonZeroU64::MIN))
+    }
+
+    /// The id of the string at `index` of the list that a pool was made with by [`StringPool::with_statics`](crate::StringPool::with_statics).
+    /// Known before the pool exists, so that it can be a constant.
+    pub const fn of_static(index: u32) -> Self {
+        match NonZeroU64::new(1 << 32 | index as u64) {
+            Some(raw) => Self(raw),
+            None => unreachable!(),
+        }
+    }
+
+    /// The number among the strings of the pool: below `strings_max`, used again after an eviction. For tables beside the pool.
+    #[inline]
+    pub const fn index(self) -> usize {
+        self.0.get() as u32 as usize
+    }
+
+    /// All of it, to be stored.
+    #[inline]
+    pub const fn to_raw(self) -> u64 {
+        self.0.get()
+    }
+
+    /// An id from [`to_raw`](Self::to_raw); nothing for a number that no pool ever gives out. Whether it is alive is the pool's to say.
+    #[inline]
+    pub const fn from_raw(raw: u64) -> Option<Self> {
+        match NonZeroU64::new(raw) {
+            Some(nonzero) if (raw >> 32) % 2 == 1 => Some(Self(nonzero)),
+            _ => None,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn slot(self) -> u32 {
+        self.0.get() as u32
+    }
+
+    #[inline]
+    pub(crate) fn generation(self) -> u32 {
+        (self.0.get() >> 32) as u32
+    }
+}
+
+impl fmt::Debug for StringId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "StringId({}, life {})", self.slot(), self.generation().div_ceil(2))
+    }
+}
+
+/// Why a string pool said no. 24 bytes, `Copy`, no heap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StringError {
+    /// The configuration leaves no place for text.
+    BudgetTooSmall {
+        /// What the configuration allows.
+        bytes_max: usize,
+        /// The least that its other numbers need.
+        bytes_needed: usize,
+    },
+    /// The text is longer than the pool takes.
+    TooLong {
+        /// Of this text.
+        bytes: usize,
+        /// Of any text of this pool.
+        bytes_max: usize,
+    },
+    /// Every place that this text could have had is pinned.
+    Full {
+        /// Of this pool.
+        strings_max: u32,
+    },
+    /// What is kept for pinned strings is used up.
+    PinsFull {
+        /// What this string asks for.
+        bytes: usize,
+        /// What is kept for all.
+        bytes_max: usize,
+    },
+    /// The string of this id was evicted.
+    Dead {
+        /// The id.
+        id: StringId,
+    },
+    /// The string is not pinned, so it cannot be unpinned.
+    NotPinned {
+        /// The id.
+        id: StringId,
+    },
+    /// A list of static strings has the same string twice.
+    StaticTwice {
+        /// The index of the second.
+        index: usize,
+    },
+}
+
+impl fmt::Display for StringError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::BudgetTooSmall { bytes_max, bytes_needed } => {
+                write!(
+                    f,
+                    "a string pool of {bytes_max} bytes has no place for text: give it {bytes_needed} or ask for fewer strings"
+                )
+            }
+            Self::TooLong { bytes, bytes_max } => {
+                write!(
+                    f,
+                    "a string of {bytes} bytes is over this pool's limit of {bytes_max}: keep it elsewhere or raise text_bytes_max and the budget"
+                )
+            }
+            Self::Full { strings_max } => {
+                write!(
+                    f,
+                    "the strings this one could replace are pinned (the pool has {strings_max} places): unpin some or raise strings_max"
+                )
+            }
+            Self::PinsFull { bytes, bytes_max } => {
+                write!(
+                    f,
+                    "no place for {bytes} more bytes among the {bytes_max} kept for pinned strings: unpin some or raise pinned_bytes"
+                )
+            }
+            Self::Dead { id } => write!(f, "the string of {id:?} was evicted: intern it again"),
+            Self::NotPinned { id } => write!(f, "{id:?} is not pinned"),
+            Self::StaticTwice { index } => {
+                write!(f, "the static string at index {index} is in the list before: remove it")
+            }
+        }
+    }
+}
+
+impl core::error::Error for StringError {}
+
+/// A pool in numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StringStats {
+    /// Strings that are alive.
+    pub strings: usize,
+    /// Their text.
+    pub text_bytes: usize,
+    /// Those of them that are pinned or static.
+    pub pinned: usize,
+    /// All the memory of the pool; constant, never above the budget.
+    pub bytes_held: usize,
+    /// Strings that were put in: calls of `intern` that were no hits. Hits are not counted, since that would be a write each.
+    pub interned: u64,
+    /// Strings that left.
+    pub evicted: u64,
+    /// Numbers that had 2^31 strings each and rest for ever.
+    pub retired: usize,
+}
