@@ -252,11 +252,12 @@ fn bad_snapshots_are_refused_with_their_place() {
     let mut good = Vec::new();
     pool.to_snapshot(&mut good);
     assert!(StringPool::from_snapshot(config, &good).is_ok());
-    for len in 0..good.len() {
+    let step = if cfg!(miri) { 11 } else { 1 };
+    for len in (0..good.len()).step_by(step) {
         let error = StringPool::from_snapshot(config, &good[..len]).map(drop).unwrap_err();
         assert!(error.at <= len, "{error}");
     }
-    for at in 0..good.len() {
+    for at in (0..good.len()).step_by(step) {
         for bit in 0..8 {
             let mut bad = good.clone();
             bad[at] ^= 1 << bit;
