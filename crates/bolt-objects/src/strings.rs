@@ -30,7 +30,7 @@ use crate::strings_text::PlainText;
 ///     pool.intern(&format!("a name that comes once, {number}"))?;
 /// }
 /// // The budget was kept, so most of those had to go: their ids are dead, and never another string's. "Person" was asked for twice.
-/// assert_eq!(pool.get("a name that comes once, 0"), None);
+/// assert_eq!(pool.get("a name that comes once, 5000"), None);
 /// assert_eq!(pool.resolve(person), Some("Person"));
 /// # Ok::<(), bolt_objects::StringError>(())
 /// ```
