@@ -235,7 +235,9 @@ fn crate_files(package: &Package, directory: &str, files: &Tree) -> Vec<Finding>
     if package.library {
         let root = format!("{directory}/src/lib.rs");
         let front = "#![doc = include_str!(\"../README.md\")]";
-        if files.get(&root).is_some_and(|text| !text.contains(front)) {
+        // A README whose program needs std is left out of the pages made without it.
+        let with_std = "#![cfg_attr(feature = \"std\", doc = include_str!(\"../README.md\"))]";
+        if files.get(&root).is_some_and(|text| !text.contains(front) && !text.contains(with_std)) {
             findings.push(finding(root, format!("the README is the front page: {front}")));
         }
     }

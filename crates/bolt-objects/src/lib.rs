@@ -1,9 +1,5 @@
-#![doc = include_str!("../README.md")]
-//!
-//! # This file
-//!
-//! Owns the list of modules and names. Holds no code.
-
+//! The crate root: owns the list of modules and names. Holds no code.
+#![cfg_attr(feature = "std", doc = include_str!("../README.md"))]
 #![cfg_attr(not(feature = "std"), no_std)]
 #![deny(unsafe_code)]
 

@@ -30,6 +30,7 @@ mod pool;
 #[cfg(feature = "std")]
 mod ring;
 mod shelf;
+mod tally;
 pub mod wire;
 
 pub use block::{BUFFER_ALIGN, PooledBuffer, SharedFrame};

@@ -30,13 +30,14 @@ use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::ptr::{self, NonNull};
 
-use bolt_sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use bolt_sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 use bolt_sync::{CachePadded, Link, SlotList};
 
 use crate::block::{Block, PooledBuffer, Slot};
 use crate::class::{ClassSpec, ClassTable};
 use crate::policy::{TrimPolicy, TrimState};
 use crate::pool::{AcquireError, ClassStats, Exhausted, Strategy, Zeroing};
+use crate::tally::Tally;
 
 #[cfg(feature = "std")]
 use hoard::Hoard;
@@ -198,7 +199,7 @@ pub(crate) struct LockFree {
     table: Box<[AtomicPtr<Block>]>,
     /// Invariant 1; the top bit is [`CLOSED`].
     out: CachePadded<AtomicUsize>,
-    hits: AtomicU64,
+    hits: Tally,
 }
 
 fn links(n: usize) -> Box<[Link]> {
@@ -218,7 +219,7 @@ impl LockFree {
             vacant,
             table: (0..capacity).map(|_| AtomicPtr::new(ptr::null_mut())).collect(),
             out: CachePadded::new(AtomicUsize::new(0)),
-            hits: AtomicU64::new(0),
+            hits: Tally::new(),
         }
     }
 
@@ -238,7 +239,7 @@ impl LockFree {
         // Relaxed: the count only matters against `close`, and every take comes before the last handle's drop.
         self.out.fetch_add(1, Ordering::Relaxed);
         // Relaxed: a statistic.
-        self.hits.fetch_add(1, Ordering::Relaxed);
+        self.hits.add(1);
         Some(slot)
     }
 
@@ -296,7 +297,7 @@ impl LockFree {
 
     fn counts(&self) -> (usize, u64) {
         // Relaxed: statistics.
-        (self.out.load(Ordering::Relaxed) & !CLOSED, self.hits.load(Ordering::Relaxed))
+        (self.out.load(Ordering::Relaxed) & !CLOSED, self.hits.get())
     }
 }
 
@@ -585,13 +586,13 @@ pub(crate) struct Class {
     /// Plain blocks that exist.
     plain: AtomicUsize,
     /// Statistics, and the state of trimming; touched when a block is made or freed, or the pool ticks.
-    created: AtomicU64,
-    plain_created: AtomicU64,
-    refused: AtomicU64,
-    trimmed: AtomicU64,
+    created: Tally,
+    plain_created: Tally,
+    refused: Tally,
+    trimmed: Tally,
     high_water: AtomicUsize,
     trim_quiet: AtomicU32,
-    trim_created: AtomicU64,
+    trim_created: Tally,
     /// The pool this class is part of.
     core: Weak<Core>,
 }
@@ -619,13 +620,13 @@ impl Class {
             special: AtomicU32::new(zeroing | shared),
             made: AtomicUsize::new(0),
             plain: AtomicUsize::new(0),
-            created: AtomicU64::new(0),
-            plain_created: AtomicU64::new(0),
-            refused: AtomicU64::new(0),
-            trimmed: AtomicU64::new(0),
+            created: Tally::new(),
+            plain_created: Tally::new(),
+            refused: Tally::new(),
+            trimmed: Tally::new(),
             high_water: AtomicUsize::new(0),
             trim_quiet: AtomicU32::new(0),
-            trim_created: AtomicU64::new(0),
+            trim_created: Tally::new(),
             core,
         }
     }
@@ -715,7 +716,7 @@ impl Class {
             self.made.fetch_sub(1, Ordering::Relaxed);
             return Some(Err(AcquireError::OutOfMemory { requested: size }));
         }
-        self.created.fetch_add(1, Ordering::Relaxed);
+        self.created.add(1);
         self.high_water.fetch_max(before + 1 + self.plain.load(Ordering::Relaxed), Ordering::Relaxed);
         slot.map(Ok)
     }
@@ -734,14 +735,14 @@ impl Class {
             self.plain.fetch_sub(1, Ordering::Relaxed);
             return Err(AcquireError::OutOfMemory { requested: size });
         };
-        self.plain_created.fetch_add(1, Ordering::Relaxed);
+        self.plain_created.add(1);
         self.high_water.fetch_max(before + 1 + self.made.load(Ordering::Relaxed), Ordering::Relaxed);
         // SAFETY: the block has the size of the class that was chosen for `len`; it keeps its pool, and so its home, itself.
         Ok(unsafe { slot.into_buffer(home, len) })
     }
 
     fn refuse(&self, len: usize) -> AcquireError {
-        self.refused.fetch_add(1, Ordering::Relaxed);
+        self.refused.add(1);
         AcquireError::Exhausted {
             requested: len,
             class_bytes: self.spec.size_bytes,
@@ -772,11 +773,9 @@ impl Class {
 
     fn stats(&self) -> ClassStats {
         let (out, hits) = self.free.counts();
-        // Relaxed: statistics, each exact when nothing moves.
-        let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let made = self.made.load(Ordering::Relaxed);
         let plain = self.plain.load(Ordering::Relaxed);
-        let (created, plain_created) = (load(&self.created), load(&self.plain_created));
+        let (created, plain_created) = (self.created.get(), self.plain_created.get());
         ClassStats {
             size_bytes: self.spec.size_bytes,
             capacity: self.spec.capacity,
@@ -787,8 +786,8 @@ impl Class {
             bytes_max: self.spec.bytes_max,
             hits,
             misses: created + plain_created,
-            refused: load(&self.refused),
-            trimmed: load(&self.trimmed),
+            refused: self.refused.get(),
+            trimmed: self.trimmed.get(),
             high_water: self.high_water.load(Ordering::Relaxed),
         }
     }
@@ -797,16 +796,15 @@ impl Class {
     fn release(&self, n: usize) -> usize {
         let released = self.free.release(n);
         self.made.fetch_sub(released, Ordering::Relaxed);
-        self.trimmed.fetch_add(released as u64, Ordering::Relaxed);
+        self.trimmed.add(released);
         released
     }
 
     fn idle_tick(&self, policy: &TrimPolicy) -> usize {
         let (out, _) = self.free.counts();
         let made = self.made.load(Ordering::Relaxed);
-        let created = self.created.load(Ordering::Relaxed);
         // Relaxed: two threads that tick at once count one tick for two, or two for one.
-        let grew = self.trim_created.swap(created, Ordering::Relaxed) != created;
+        let grew = self.trim_created.follow(&self.created);
         let state = TrimState { quiet_ticks: self.trim_quiet.load(Ordering::Relaxed) };
         let (state, release) = policy.tick(state, made, out, grew);
         self.trim_quiet.store(state.quiet_ticks, Ordering::Relaxed);
