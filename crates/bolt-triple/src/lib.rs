@@ -7,7 +7,7 @@
 #![cfg_attr(not(any(feature = "std", feature = "model", test, bolt_loom)), no_std)]
 #![deny(unsafe_code)]
 
-#[cfg(all(feature = "alloc", not(any(feature = "std", bolt_loom))))]
+#[cfg(feature = "alloc")]
 extern crate alloc;
 
 #[cfg(feature = "alloc")]
@@ -23,6 +23,7 @@ mod kernels;
 pub mod model;
 #[cfg(feature = "std")]
 mod numa;
+mod pipeline;
 mod pool;
 mod profile;
 mod receipt;
@@ -30,6 +31,7 @@ mod rings;
 mod sharded;
 #[allow(unsafe_code)]
 mod slots;
+mod stages;
 mod ticket;
 pub mod ticks;
 
@@ -41,6 +43,7 @@ pub use error::PoolError;
 pub use kernels::{Matcher, Pattern};
 #[cfg(feature = "std")]
 pub use numa::{NodeSource, NumaPool, SystemNodes, pool_of_node};
+pub use pipeline::{DEFAULT_IN_FLIGHT, InFlight, Pipeline, Progress, Stages, Totals};
 pub use pool::{
     BATCHES_MAX, BufferPool, CapacityUsage, Cleared, DEFAULT_BATCHES, PooledSoa, SoaHandle, SoaPool,
     TRIPLES_MAX,
@@ -54,3 +57,7 @@ pub use rings::{
 #[cfg(feature = "alloc")]
 pub use rings::{assertion_ring, delta_ring};
 pub use sharded::{ShardedPool, SharedSoa};
+pub use stages::{
+    Answer, Cycle, Emission, Emit, Fault, Firing, Hook, Hooks, Ids, InOrder, Ingest, Load, PatternHook,
+    PipelineError, Place, Reflex, Stage, Tally, Transform, Typed,
+};

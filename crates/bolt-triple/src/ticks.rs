@@ -10,7 +10,7 @@
 pub enum Unit {
     /// x86-64: a cycle of the time-stamp counter, which runs at a constant rate near the processor's nominal clock.
     TimeStampCycles,
-    /// aarch64: a step of the virtual counter, whose rate is [`hz`](super::ticks::hz)'s answer; from 1 to 100 ns each.
+    /// aarch64: a step of the virtual counter, whose rate is [`hz`]'s answer; from 1 to 100 ns each.
     VirtualCounterSteps,
     /// The monotonic clock of the system.
     Nanoseconds,

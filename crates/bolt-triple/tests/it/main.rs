@@ -10,6 +10,7 @@ static ALLOC: CountingAlloc = CountingAlloc::new();
 #[cfg(feature = "std")]
 mod growing;
 mod kernels;
+mod pipeline;
 mod pool;
 mod receipts;
 #[cfg(feature = "alloc")]
