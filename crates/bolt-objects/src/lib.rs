@@ -32,6 +32,8 @@ mod strings_core;
 #[cfg(all(feature = "strings", any(test, feature = "model")))]
 #[doc(hidden)]
 pub mod strings_model;
+#[cfg(all(feature = "strings", feature = "std"))]
+mod strings_shared;
 #[cfg(feature = "strings")]
 mod strings_snapshot;
 #[cfg(feature = "strings")]
@@ -55,6 +57,8 @@ pub use pool::{ObjectPool, OwnedGuard, PoolError, PoolGuard};
 pub use strings::StringPool;
 #[cfg(feature = "strings")]
 pub use strings_config::{StringError, StringId, StringPoolConfig, StringStats};
+#[cfg(all(feature = "strings", feature = "std"))]
+pub use strings_shared::SharedStringPool;
 #[cfg(feature = "strings")]
 pub use strings_snapshot::{SnapshotError, SnapshotFault};
 #[cfg(feature = "std")]

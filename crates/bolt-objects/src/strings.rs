@@ -11,7 +11,7 @@ use crate::strings_text::PlainText;
 /// Gives strings small numbers and takes them back within a budget of bytes: what is not asked for again leaves first (S3-FIFO), its ids are
 /// dead from then on, and a dead id is never another string's.
 ///
-/// One owner: interning takes `&mut self`, resolving `&self`. Between threads, put a lock around it.
+/// One owner: interning takes `&mut self`, resolving `&self`. For many threads: `SharedStringPool`, with `std`.
 ///
 /// **Layout**: all memory is allocated at once, `bytes_held` bytes: 40 for each of `strings_max` strings (a slot, two index entries, one
 /// remembered tag), the rest is text in two logs and the place of pinned strings; in front of a text in a log stand eight bytes.

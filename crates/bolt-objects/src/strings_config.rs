@@ -58,6 +58,17 @@ impl StringPoolConfig {
         self
     }
 
+    /// A part of this configuration for each of `shards` pools.
+    #[cfg(feature = "std")]
+    pub(crate) fn divided(self, shards: usize) -> Self {
+        Self {
+            bytes_max: self.bytes_max / shards,
+            strings_max: self.strings_max.map(|strings| strings.div_ceil(shards as u32)),
+            pinned_bytes: self.pinned_bytes.map(|bytes| bytes / shards),
+            ..self
+        }
+    }
+
     /// The budget divided, when `beside` more bytes are asked for each string.
     pub(crate) fn plan(self, beside: usize) -> Result<Plan, StringError> {
         let per_string = BYTES_PER_STRING + beside;

@@ -299,6 +299,14 @@ impl<M: Memory> Core<M> {
         Some(unsafe { core::str::from_utf8_unchecked(bytes) })
     }
 
+    /// Appends the text of `id` to `out`; false when it is dead.
+    #[cfg(feature = "std")]
+    pub(crate) fn copy_to(&self, id: StringId, out: &mut Vec<u8>) -> bool {
+        let Some(slot) = self.slot(id) else { return false };
+        self.memory.copy_to(slot.at, slot.len as usize, out);
+        true
+    }
+
     pub(crate) fn stats(&self) -> StringStats {
         StringStats {
             strings: self.live as usize,
@@ -506,6 +514,8 @@ impl<M: Memory> Core<M> {
             }
         }
         self.memory.retract(slot);
+        // Readers learn that nothing is there; no generation is 0.
+        self.memory.publish(slot, 0, 0, 0);
         let entry = &mut self.slots[slot as usize];
         entry.place = Place::Free;
         entry.generation = entry.generation.wrapping_add(1);

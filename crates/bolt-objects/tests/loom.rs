@@ -1,4 +1,4 @@
-//! Loom models of the bound of an `ObjectPool`, and a broken twin that must fail. What moves the objects, magazines and depot, is modelled
+//! Loom models of the bound of an `ObjectPool` and of the readers of a `SharedStringPool`, each with a broken twin that must fail. What moves the objects, magazines and depot, is modelled
 //! in bolt-sync; under loom every thread of a pool goes through its locked part.
 //!
 //! Run: `cargo xtask loom bolt-objects`.
@@ -6,8 +6,10 @@
 
 use std::panic::catch_unwind;
 
-use bolt_objects::{Hooks, ObjectPool, PoolConfig};
-use bolt_sync::atomic::{AtomicUsize, Ordering};
+use bolt_objects::{
+    Hooks, ObjectPool, PoolConfig, SharedStringPool, StringError, StringId, StringPoolConfig,
+};
+use bolt_sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use bolt_sync::sync::{Arc, Mutex};
 use bolt_sync::thread;
 
@@ -115,5 +117,108 @@ fn a_destroyed_object_leaves_its_place() {
         other.join().unwrap();
         assert!(pool.try_get().is_ok());
         assert_eq!(pool.stats().in_use, 0);
+    });
+}
+
+/// What a model needs of readers of strings: one place for text, which the second string takes from the first.
+trait Strings: Send + Sync + 'static {
+    type Id: Copy + Send;
+    fn new() -> Self;
+    fn intern(&self, text: &str) -> Self::Id;
+    fn resolve(&self, id: Self::Id) -> Option<String>;
+}
+
+impl Strings for SharedStringPool {
+    type Id = StringId;
+    fn new() -> Self {
+        // The least there is: one string.
+        let config = |bytes| StringPoolConfig::new(bytes).strings_max(1).pinned_bytes(0);
+        let Err(StringError::BudgetTooSmall { bytes_needed, .. }) = Self::new(config(0), 1) else { panic!() };
+        Self::new(config(bytes_needed), 1).expect("what is needed")
+    }
+    fn intern(&self, text: &str) -> StringId {
+        self.intern(text).expect("short")
+    }
+    fn resolve(&self, id: StringId) -> Option<String> {
+        self.resolve(id)
+    }
+}
+
+/// Strings of two words whose reader looks at the generation before it copies, and not after.
+struct LooksOnce {
+    generation: AtomicU64,
+    words: [AtomicU64; 2],
+}
+
+impl Strings for LooksOnce {
+    type Id = u64;
+    fn new() -> Self {
+        Self { generation: AtomicU64::new(0), words: [AtomicU64::new(0), AtomicU64::new(0)] }
+    }
+    fn intern(&self, text: &str) -> u64 {
+        let generation = self.generation.load(Ordering::Relaxed) + 2;
+        self.generation.store(generation - 1, Ordering::SeqCst);
+        for (word, chunk) in self.words.iter().zip(text.as_bytes().chunks(8)) {
+            word.store(u64::from_le_bytes(chunk.try_into().unwrap()), Ordering::SeqCst);
+        }
+        self.generation.store(generation, Ordering::SeqCst);
+        generation
+    }
+    fn resolve(&self, id: u64) -> Option<String> {
+        if self.generation.load(Ordering::SeqCst) != id {
+            return None;
+        }
+        let bytes: Vec<u8> =
+            self.words.iter().flat_map(|word| word.load(Ordering::SeqCst).to_le_bytes()).collect();
+        Some(String::from_utf8(bytes).unwrap())
+    }
+}
+
+/// A reader resolves while a writer evicts the string and puts another in its place: it is the string, whole, or dead.
+fn resolve_while_it_is_replaced<S: Strings>() {
+    const ONE: &str = "one one one one ";
+    const TWO: &str = "two two two two ";
+    let pool = Arc::new(S::new());
+    let one = pool.intern(ONE);
+    let writer = {
+        let pool = pool.clone();
+        thread::spawn(move || pool.intern(TWO))
+    };
+    if let Some(text) = pool.resolve(one) {
+        assert_eq!(text, ONE, "another string, or half of one");
+    }
+    let two = writer.join().unwrap();
+    assert_eq!(pool.resolve(one), None, "dead for ever");
+    assert_eq!(pool.resolve(two).as_deref(), Some(TWO));
+}
+
+#[test]
+fn a_string_is_resolved_while_it_is_replaced() {
+    bounded(3, resolve_while_it_is_replaced::<SharedStringPool>);
+}
+
+#[test]
+fn broken_twin_that_looks_once_fails() {
+    let verdict = catch_unwind(|| bounded(3, resolve_while_it_is_replaced::<LooksOnce>));
+    assert!(verdict.is_err(), "the model did not notice a torn string");
+}
+
+/// A pin moves the text while it is read: it is found all the same.
+#[test]
+fn a_string_is_resolved_while_it_moves() {
+    bounded(2, || {
+        let config = |bytes| StringPoolConfig::new(bytes).strings_max(1).pinned_bytes(16);
+        let Err(StringError::BudgetTooSmall { bytes_needed, .. }) = SharedStringPool::new(config(0), 1)
+        else {
+            panic!()
+        };
+        let pool = Arc::new(SharedStringPool::new(config(bytes_needed), 1).expect("what is needed"));
+        let id = pool.intern("one one one one ").expect("short");
+        let mover = {
+            let pool = pool.clone();
+            thread::spawn(move || pool.pin(id).and_then(|()| pool.unpin(id)).expect("alive"))
+        };
+        assert_eq!(pool.resolve(id).as_deref(), Some("one one one one "));
+        mover.join().unwrap();
     });
 }

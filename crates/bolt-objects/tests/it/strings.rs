@@ -1,7 +1,7 @@
 //! String pools by their promises: budgets, pins, dead ids, snapshots, and what bad input gets.
 
 use bolt_alloc::{assert_no_alloc, thread_counts};
-use bolt_objects::{SnapshotFault, StringError, StringId, StringPool, StringPoolConfig};
+use bolt_objects::{SharedStringPool, SnapshotFault, StringError, StringId, StringPool, StringPoolConfig};
 
 const ROUNDS: usize = if cfg!(miri) { 50 } else { 10_000 };
 
@@ -273,4 +273,54 @@ fn bad_snapshots_are_refused_with_their_place() {
     let tiny = StringPoolConfig::new(2_000).strings_max(2);
     let error = StringPool::from_snapshot(tiny, &good).err().unwrap();
     assert_eq!((error.at, error.fault), (8, SnapshotFault::TooManyStrings { strings: 3, strings_max: 2 }));
+}
+
+#[test]
+fn many_threads_share_a_pool_that_evicts() {
+    let config = StringPoolConfig::new(32 * 1024);
+    let pool = SharedStringPool::new(config, 4).unwrap();
+    let knows = pool.intern_static("KNOWS").unwrap();
+    std::thread::scope(|scope| {
+        for thread in 0..3_usize {
+            let pool = &pool;
+            scope.spawn(move || {
+                let mut ids = Vec::new();
+                let mut out = String::new();
+                for round in 0..ROUNDS {
+                    // Half of the texts are the other threads' too.
+                    let number = round * (1 + thread % 2) % 5000;
+                    let text = format!("{number:0>width$}", width = number % 30);
+                    ids.push((pool.intern(&text).unwrap(), number));
+                    let (id, number) = ids[round * 31 % ids.len()];
+                    if pool.resolve_into(id, &mut out) {
+                        assert_eq!(out, format!("{number:0>width$}", width = number % 30));
+                    } else {
+                        assert!(out.is_empty() && !pool.is_live(id), "dead for ever");
+                    }
+                    if round.is_multiple_of(16) && pool.pin(id).is_ok() {
+                        assert!(pool.resolve(id).is_some());
+                        pool.unpin(id).unwrap();
+                    }
+                    assert!(pool.resolve_into(knows, &mut out));
+                }
+            });
+        }
+    });
+    assert_eq!(pool.get("KNOWS"), Some(knows));
+    assert!(pool.stats().bytes_held <= 32 * 1024);
+    assert!(cfg!(miri) || pool.stats().evicted > 1000);
+    assert_eq!(pool.stats().pinned, 1);
+}
+
+#[test]
+fn resolving_from_a_shared_pool_allocates_nothing() {
+    let pool = SharedStringPool::new(StringPoolConfig::new(64 * 1024), 2).unwrap();
+    let ids: Vec<_> = (0..100).map(|i| pool.intern(&format!("label {i}")).unwrap()).collect();
+    let mut out = String::with_capacity(64);
+    assert_no_alloc(|| {
+        for round in 0..ROUNDS {
+            assert!(pool.resolve_into(ids[round % 100], &mut out));
+            assert_eq!(pool.intern(&out), Ok(ids[round % 100]));
+        }
+    });
 }
