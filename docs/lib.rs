@@ -65,3 +65,6 @@ pub mod bolt_tlv {}
 
 #[doc = include_str!("bolt-tlv-build.md")]
 pub mod bolt_tlv_build {}
+
+#[doc = include_str!("page-stores.md")]
+pub mod page_stores {}
