@@ -11,8 +11,9 @@ use crate::unmodelled::{AtomicUsize, Ordering};
 const MAGAZINE_ITEMS: usize = 32;
 /// A magazine is at most this part of all items, so that a few threads can each have two.
 const MAGAZINES_MIN: usize = 8;
-/// Threads that get magazines of their own: more than most machines have processors, and the table of their lanes is 2 KiB.
-pub(crate) const THREADS_LIMIT: usize = 256;
+/// Threads that get magazines of their own: more than most machines have processors, and the table of their lanes is 2 KiB. Miri's
+/// programs have few threads, and it would spend a second on each store's spare magazines.
+pub(crate) const THREADS_LIMIT: usize = if cfg!(miri) { 16 } else { 256 };
 /// Magazines a thread has hold of at once: loaded, previous, and the one it is exchanging.
 const HELD_PER_THREAD: usize = 3;
 
