@@ -17,6 +17,10 @@ mod batch;
 #[allow(unsafe_code)]
 mod cpu;
 mod error;
+#[cfg(feature = "rdf")]
+mod ingest_text;
+#[cfg(feature = "rdf")]
+mod intern;
 mod kernels;
 #[cfg(any(test, feature = "model"))]
 #[doc(hidden)]
@@ -40,6 +44,10 @@ pub use adaptive::{AdaptivePool, CapacityConfig, CapacityPolicy, CycleLoad, Grow
 pub use batch::{BatchLen, MAX_RUN_LEN, MatchMask, SoaBatch, Triple};
 pub use cpu::Level;
 pub use error::PoolError;
+#[cfg(feature = "rdf")]
+pub use ingest_text::{DEFAULT_STATEMENT_BYTES, TermTriple, Text};
+#[cfg(feature = "rdf")]
+pub use intern::{DEFAULT_TERM_BYTES, Intern, Interner, TermTable};
 pub use kernels::{Matcher, Pattern};
 #[cfg(feature = "std")]
 pub use numa::{NodeSource, NumaPool, SystemNodes, pool_of_node};

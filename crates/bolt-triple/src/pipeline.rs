@@ -292,7 +292,11 @@ where
             let triple = match self.stages.transform.transform(item) {
                 Ok(triple) => triple,
                 Err(fault) => {
-                    let place = self.stages.transform.refine(self.stages.ingest.place());
+                    let ingest = &self.stages.ingest;
+                    let place = match self.stages.transform.refused_term() {
+                        Some(term) => ingest.place_of_term(term),
+                        None => ingest.place(),
+                    };
                     return Err(PipelineError { stage: Stage::Transform, place, fault });
                 }
             };

@@ -117,6 +117,19 @@ impl fmt::Display for Fault {
     }
 }
 
+impl core::error::Error for Fault {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            Self::Pool(error) => Some(error),
+            #[cfg(feature = "std")]
+            Self::Io(error) => Some(error),
+            #[cfg(feature = "alloc")]
+            Self::Other(error) => Some(&**error),
+            _ => None,
+        }
+    }
+}
+
 impl From<PoolError> for Fault {
     fn from(error: PoolError) -> Self {
         Self::Pool(error)
@@ -144,14 +157,7 @@ impl fmt::Display for PipelineError {
 
 impl core::error::Error for PipelineError {
     fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
-        match &self.fault {
-            Fault::Pool(error) => Some(error),
-            #[cfg(feature = "std")]
-            Fault::Io(error) => Some(error),
-            #[cfg(feature = "alloc")]
-            Fault::Other(error) => Some(&**error),
-            _ => None,
-        }
+        self.fault.source()
     }
 }
 
@@ -168,6 +174,11 @@ pub trait Ingest {
 
     /// Where the item or the fault was that came last.
     fn place(&self) -> Place;
+
+    /// Where the subject (0), predicate (1) or object (2) of the item that came last stood, as exactly as it is known.
+    fn place_of_term(&self, _term: usize) -> Place {
+        self.place()
+    }
 }
 
 /// Turns an item into a triple of ids.
@@ -178,9 +189,9 @@ pub trait Transform<Item> {
     /// What is wrong with this item. It is left out; the others stay.
     fn transform(&mut self, item: Item) -> Result<Triple, Fault>;
 
-    /// Where a term of the item that was refused last stands, if that is not where the item stands.
-    fn refine(&self, item: Place) -> Place {
-        item
+    /// Which term of the item was refused last, 0 to 2, if it knows.
+    fn refused_term(&self) -> Option<usize> {
+        None
     }
 }
 

@@ -15,3 +15,5 @@ mod pool;
 mod receipts;
 #[cfg(feature = "alloc")]
 mod rings;
+#[cfg(feature = "rdf")]
+mod text;
