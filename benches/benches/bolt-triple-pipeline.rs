@@ -44,7 +44,7 @@ fn fresh(every: bool) -> (Tally, Receipt) {
         let mut batch = black_box(Box::new(SoaBatch::new()));
         if every {
             let ingested: Vec<Triple> = black_box(typed[..len].to_vec());
-            let typed: Vec<Triple> = black_box(ingested.iter().copied().collect());
+            let typed: Vec<Triple> = black_box(ingested.to_vec());
             InOrder.load_into(&typed, &mut batch).expect("eight fit");
         } else {
             InOrder.load_into(&typed[..len], &mut batch).expect("eight fit");

@@ -51,7 +51,7 @@ enum Parser {
 /// **Errors.** After a malformed statement the next call goes on behind it, as far as the parser finds its way. After a failure of the
 /// reader the next call reads again. After a statement above the limit there is nothing more.
 ///
-/// **Cost.** The parser allocates the text of each term, and so three times a triple or more; a statement that is not complete is kept in memory.
+/// **Cost.** The parser allocates the text of each term; a statement that is not complete is kept in memory.
 pub struct Text<R> {
     reader: R,
     parser: Parser,
