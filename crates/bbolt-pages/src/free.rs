@@ -1,6 +1,6 @@
 //! Free pages, and pages that wait until no reader can see them.
 //!
-//! Owns [`PageSet`], a set of page ids as bits with a summary of the runs in each 4,096 pages, and [`FreePages`]: what may be allocated (lowest
+//! Owns `PageSet`, a set of page ids as bits with a summary of the runs in each 4,096 pages, and `FreePages`: what may be allocated (lowest
 //! address first), what is pending, and when each page was born where a reader makes that matter. A page is visible to readers r
 //! with birth ≤ r < death; it becomes free as soon as no such reader is open, the pages of old freelists and those taken at
 //! the high-water mark included. Never does I/O. Limits: one bit a page below the highest free one, twice; a search for a run of several
