@@ -142,7 +142,10 @@ fn take_give(c: &mut Criterion) {
     contender(c, "Mutex-Vec", &Mutex::new(Vec::new()));
     contender(c, "fresh", &Fresh);
     for (created, gets) in [(boxes.stats(), boxes.stats().hits), (vectors.stats(), vectors.stats().hits)] {
-        assert!(created.created <= 3 && gets > 1000, "warm after one object for each of three threads: {created:?}");
+        assert!(
+            created.created <= 3 && gets > 1000,
+            "warm after one object for each of three threads: {created:?}"
+        );
     }
     let local = LocalPool::new(Blocks, 16);
     c.bench_function("bolt-objects/take-give-1KiB/LocalPool-box/1-thread", |b| {

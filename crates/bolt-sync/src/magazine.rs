@@ -21,7 +21,7 @@
 //! # Invariants
 //!
 //! 1. `slab` points at `layout`, of which magazine `k < magazine_count` owns the stride at `k * stride_bytes`: `magazine_items` slots (`last_items` for the last), aligned for `T`.
-//! 2. Each magazine number is in exactly one place: the list `full`, the list `empty`, or one [`Held`]. A `Held` stays inside its `Depot`.
+//! 2. Each magazine number is in exactly one place: the list `full`, the list `empty`, or one `Held`. A `Held` stays inside its `Depot`.
 //! 3. All slots of a magazine in `full` are initialised, none of one in `empty`; of a `Held`, those below its `top`.
 //! 4. The state of lane `i` is touched by the one thread that has number `i`, or through `&mut Depot`. Numbers change hands through a lock.
 //! 5. An entry of `lanes` is null, or points at a lane that lives until the depot is dropped.
