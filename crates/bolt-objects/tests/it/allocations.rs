@@ -10,6 +10,10 @@ use bolt_objects::{Hooks, ObjectPool, PoolConfig};
 
 const ROUNDS: usize = if cfg!(miri) { 20 } else { 10_000 };
 
+/// Objects that one thread holds at once, at the most: more than two magazines full, so that the depot takes part. Fewer where each is
+/// interpreted.
+const HELD_MAX: usize = if cfg!(miri) { 5 } else { 70 };
+
 #[test]
 fn one_thread() {
     let vectors = ready::vec_buffers().unwrap();
@@ -17,17 +21,16 @@ fn one_thread() {
         Hooks::new(|| Box::new([0_u8; 256])).reset(|b| b[0] = 0).is_valid(|b| b[1] == 0).bytes(|_| 256);
     let boxes = ObjectPool::with_hooks(hooks, PoolConfig::new().bounded(100)).unwrap();
     let round = |round: usize| {
-        let mut held = [const { None }; 70];
-        // More than two magazines full are out at times, so the depot takes part.
-        for slot in &mut held[..1 + round % 70] {
+        let mut held = [const { None }; HELD_MAX];
+        for slot in &mut held[..1 + round % HELD_MAX] {
             let mut vector = vectors.get();
             vector.extend_from_slice(&[1; 1000]);
             *slot = Some((vector, boxes.try_get().unwrap()));
         }
     };
-    (0..70).for_each(round);
+    (0..HELD_MAX).for_each(round);
     assert_no_alloc(|| (0..ROUNDS / 10).for_each(round));
-    assert_eq!(vectors.stats().created, 70);
+    assert_eq!(vectors.stats().created, HELD_MAX);
 }
 
 #[test]
@@ -49,20 +52,23 @@ fn two_threads_at_once() {
 
 #[test]
 fn taken_here_and_given_back_there() {
-    const AT_ONCE: usize = 32;
+    const AT_ONCE: usize = if cfg!(miri) { 4 } else { 32 };
+    const READY: usize = if cfg!(miri) { 64 } else { 1024 };
     // All objects there can be lie ready, so that neither side's speed decides whether one must be made.
     let pool = ObjectPool::managed(VecBuffers, PoolConfig::new()).unwrap();
-    pool.fill(1024);
+    pool.fill(READY);
     let (to, from) = sync_channel::<Vec<_>>(1);
     let (back, empties) = sync_channel::<Vec<_>>(2);
     back.send(Vec::with_capacity(AT_ONCE)).unwrap();
     back.send(Vec::with_capacity(AT_ONCE)).unwrap();
     let rounds = ROUNDS / 4;
+    // The first use by a thread is behind us then.
+    let warm = rounds.div_ceil(10);
     thread::scope(|scope| {
         let pool = &pool;
         scope.spawn(move || {
             for (round, mut guards) in from.into_iter().enumerate() {
-                if round < rounds / 10 {
+                if round < warm {
                     guards.clear();
                 } else {
                     assert_no_alloc(|| guards.clear());
@@ -74,7 +80,7 @@ fn taken_here_and_given_back_there() {
         for round in 0..rounds {
             let mut guards = empties.recv().unwrap();
             let mut take = || guards.extend((0..AT_ONCE).map(|_| pool.get()));
-            if round < rounds / 10 {
+            if round < warm {
                 take();
             } else {
                 assert_no_alloc(take);
@@ -83,7 +89,7 @@ fn taken_here_and_given_back_there() {
         }
         drop(to);
     });
-    assert_eq!(pool.stats().created, 1024);
+    assert_eq!(pool.stats().created, READY);
 }
 
 #[test]
