@@ -6,10 +6,13 @@ use core::fmt;
 use crate::policy::TrimPolicy;
 
 /// Idle objects kept unless told otherwise.
+#[cfg(feature = "std")]
 const IDLE_MAX: usize = 1024;
 /// The slots of idle objects take no more than this of address space unless told otherwise.
+#[cfg(feature = "std")]
 const SLOTS_BYTES_MAX: usize = 4 << 20;
 /// Even very large objects get so many slots: a pool of two would refuse most of what comes back.
+#[cfg(feature = "std")]
 const IDLE_MIN: usize = 16;
 /// An object that holds more than this is not kept unless told otherwise: one large message should not stay for good, and
 /// above it the system call that a large allocation costs is small beside the writing of so many bytes.
@@ -93,6 +96,7 @@ impl PoolConfig {
     }
 
     /// Idle objects of `object_size` bytes in place that are kept.
+    #[cfg(feature = "std")]
     pub(crate) fn idle_slots(&self, object_size: usize) -> usize {
         let chosen = self.idle_max.unwrap_or_else(|| {
             let fitting = SLOTS_BYTES_MAX.checked_div(object_size).unwrap_or(IDLE_MAX);

@@ -1,12 +1,11 @@
 //! The pipeline over ids: order, errors of each stage, panics of each stage, a slow sink, folded receipts, and no allocation.
 
-use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bolt_triple::{
     Answer, BufferPool, Cycle, Emission, Emit, Fault, Firing, Hook, Hooks, InFlight, InOrder, Ingest, Load,
     MatchMask, Matcher, Pattern, PatternHook, Pipeline, Place, PoolError, Progress, Receipt, ReceiptPool,
-    ShardedPool, SoaBatch, Stage, Stages, Tally, Triple, Typed,
+    SoaBatch, Stage, Stages, Tally, Triple, Typed,
 };
 
 /// A million outside Miri.
@@ -352,15 +351,17 @@ fn ten_thousand_batches_through_a_warm_pipeline_allocate_nothing() {
     }
 }
 
+// Without std a thread has no shard of its own, and such a pool is not a `SoaPool`.
+#[cfg(feature = "std")]
 #[test]
 fn a_sharded_pool_serves_a_pipeline_and_a_ring_of_the_sink_another_thread() {
-    let pool = ShardedPool::<2>::new();
+    let pool = bolt_triple::ShardedPool::<2>::new();
     let receipts = ReceiptPool::<64>::new();
     let many = MANY / 20;
     let (sender, receiver) = std::sync::mpsc::sync_channel::<Triple>(64);
     let reader = std::thread::spawn(move || receiver.iter().map(|triple| triple.subject).collect::<Vec<_>>());
     // A batch is taken whole or not at all: what the channel had no room for waits here.
-    let mut rest = VecDeque::new();
+    let mut rest = std::collections::VecDeque::new();
     let mut drained = 0_u64;
     let sink = |emission: &Emission<'_>| {
         while let Some(triple) = rest.pop_front() {
