@@ -1,4 +1,5 @@
-//! One binary for all integration tests. Owns the list of modules; each says what it proves. Miri runs what needs neither files nor minutes.
+//! One binary for all integration tests. Owns the list of modules; each says what it proves. Miri runs what needs neither files nor
+//! minutes, ThreadSanitizer leaves out what has one thread and takes minutes.
 
 use bolt_alloc::CountingAlloc;
 
@@ -9,24 +10,24 @@ static ALLOC: CountingAlloc = CountingAlloc::new();
 mod allocations;
 #[cfg(not(miri))]
 mod basics;
-#[cfg(not(miri))]
+#[cfg(not(any(miri, bolt_tsan)))]
 mod check;
 mod codec;
-#[cfg(not(miri))]
+#[cfg(not(any(miri, bolt_tsan)))]
 mod compact;
-#[cfg(not(miri))]
+#[cfg(not(any(miri, bolt_tsan)))]
 mod crash;
-#[cfg(not(miri))]
+#[cfg(not(any(miri, bolt_tsan)))]
 mod damage;
 #[cfg(not(miri))]
 mod files;
 #[cfg(not(miri))]
 mod fixtures;
-#[cfg(not(miri))]
+#[cfg(not(any(miri, bolt_tsan)))]
 mod golden;
 #[cfg(feature = "model")]
 mod model;
-#[cfg(not(miri))]
+#[cfg(not(any(miri, bolt_tsan)))]
 mod repair;
 #[cfg(not(miri))]
 mod scratch;
