@@ -28,6 +28,8 @@ pub(crate) fn miri(context: &Context, arguments: &[String]) -> StageResult {
         .env("CARGO_TARGET_DIR", context.flavour("miri"))
         // Isolation off: property tests look at the clock and the environment.
         .env("MIRIFLAGS", with_flags("MIRIFLAGS", "-Zmiri-strict-provenance -Zmiri-disable-isolation"))
+        // A panic that a test expects is printed, and a backtrace is seconds of interpretation.
+        .env("RUST_BACKTRACE", "0")
         .env_default("PROPTEST_CASES", "4")
         .deadline(DEADLINE)
         .go()?;

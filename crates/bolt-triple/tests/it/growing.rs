@@ -162,7 +162,7 @@ fn a_shard_that_is_empty_is_helped_by_the_next() {
 #[test]
 fn threads_never_hold_the_same_batch() {
     const THREADS: u64 = 4;
-    let rounds = if cfg!(miri) { 40 } else { 20_000 };
+    let rounds = if cfg!(miri) { 12 } else { 20_000 };
     let pool = ShardedPool::<2, 3>::new();
     let (start, served) = (Barrier::new(THREADS as usize), AtomicUsize::new(0));
     thread::scope(|scope| {
