@@ -304,6 +304,7 @@ fn trimming_keeps_what_was_asked_for() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "forty thousand takes; the model ticks and trims under miri too")]
 fn ticks_give_back_what_nobody_needs_and_leave_a_busy_pool_alone() {
     let trim = TrimPolicy { keep: 10, patience_ticks: 3, patience_ticks_max: 12 };
     let pool = pool(numbered(), PoolConfig::new().idle_max(1024).trim(trim));
