@@ -1,30 +1,46 @@
 //! `cargo xtask ci [stage]...`: everything in smoke size, a line per stage with its seconds.
 //!
 //! Owns the order of the stages, what smoke size means for each, and the closing table. A failing stage never hides
-//! the next; the end names all that failed. `.ci/run` calls this and holds no logic. Limits: one stage at a time, since
-//! each of them uses every core already.
+//! the next; the end names all that failed. `.ci/run` calls this and holds no logic. Where `CI` is set in the environment,
+//! each stage's own build is removed when it has passed. Limits: one stage at a time, since each of them uses every core already.
 
 use std::time::{Duration, Instant};
 
 use crate::COMMANDS;
 use crate::run::{Context, Outcome, StageResult};
 
-/// The stages with the arguments that make them small. Cheap and telling ones first.
-const STAGES: &[(&str, &[&str])] = &[
-    ("test", &[]),
-    ("deny", &[]),
-    ("msrv", &[]),
-    ("targets", &[]),
-    ("alone", &[]),
-    ("loom", &[]),
-    ("miri", &[]),
-    ("asan", &[]),
-    ("tsan", &[]),
-    ("fuzz", &["--seconds", "10"]),
-    ("crash", &["--images", "20000"]),
-    ("bench", &["--smoke"]),
-    ("demo", &[]),
-    ("interop", &["--records", "100000"]),
+/// A command of this program, with the arguments that make it small.
+struct Stage {
+    name: &'static str,
+    smoke: &'static [&'static str],
+    /// The target directories of its own flags that no later stage uses.
+    last_of: &'static [&'static str],
+}
+
+const fn stage(
+    name: &'static str,
+    smoke: &'static [&'static str],
+    last_of: &'static [&'static str],
+) -> Stage {
+    Stage { name, smoke, last_of }
+}
+
+/// Cheap and telling ones first.
+const STAGES: &[Stage] = &[
+    stage("test", &[], &[]),
+    stage("deny", &[], &[]),
+    stage("msrv", &[], &["msrv"]),
+    stage("targets", &[], &[]),
+    stage("alone", &[], &["targets", "alone"]),
+    stage("loom", &[], &["loom"]),
+    stage("miri", &[], &["miri"]),
+    stage("asan", &[], &["asan"]),
+    stage("tsan", &[], &["tsan"]),
+    stage("fuzz", &["--seconds", "10"], &["fuzz"]),
+    stage("crash", &["--images", "20000"], &[]),
+    stage("bench", &["--smoke"], &[]),
+    stage("demo", &[], &[]),
+    stage("interop", &["--records", "100000"], &["interop-pages"]),
 ];
 
 /// The whole run is ended here, so that one hanging test cannot eat the day and the table still says where it hung.
@@ -39,13 +55,18 @@ struct Row {
 
 /// `cargo xtask ci [stage]...`.
 pub(crate) fn run(context: &Context, arguments: &[String]) -> StageResult {
-    if let Some(unknown) = arguments.iter().find(|name| STAGES.iter().all(|(stage, _)| stage != name)) {
-        let names: Vec<&str> = STAGES.iter().map(|(name, _)| *name).collect();
+    if let Some(unknown) = arguments.iter().find(|name| STAGES.iter().all(|stage| stage.name != *name)) {
+        let names: Vec<&str> = STAGES.iter().map(|stage| stage.name).collect();
         return Err(format!("ci has no stage `{unknown}`; there are {}", names.join(", ")));
     }
+    // On a machine for this alone nothing is built a second time: what would make that fast only fills its disk.
+    let built_once = std::env::var_os("CI").is_some_and(|value| !value.is_empty() && value != "false");
     context.end_by(Instant::now() + ALL_WITHIN);
+    if built_once {
+        context.build_once();
+    }
     let mut rows = Vec::new();
-    for (name, smoke) in STAGES {
+    for Stage { name, smoke, last_of } in STAGES {
         if !arguments.is_empty() && !arguments.iter().any(|argument| argument == name) {
             continue;
         }
@@ -57,6 +78,12 @@ pub(crate) fn run(context: &Context, arguments: &[String]) -> StageResult {
         let result = (command.run)(context, &words);
         let row = Row { name, result, skips: context.take_skips(), seconds: started.elapsed().as_secs_f64() };
         println!("<== {}", line(&row));
+        if built_once && row.result.is_ok() {
+            for flavour in *last_of {
+                // What cannot be removed costs room, and no answer.
+                let _ = std::fs::remove_dir_all(context.flavour(flavour));
+            }
+        }
         rows.push(row);
     }
     println!("\n{}", table(&rows));
@@ -121,8 +148,8 @@ mod tests {
 
     #[test]
     fn every_stage_is_a_command() {
-        for (stage, _) in STAGES {
-            assert!(COMMANDS.iter().any(|command| command.name == *stage), "{stage}");
+        for Stage { name, .. } in STAGES {
+            assert!(COMMANDS.iter().any(|command| command.name == *name), "{name}");
         }
     }
 }

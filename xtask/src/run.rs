@@ -32,6 +32,7 @@ pub(crate) struct Context {
     pub(crate) target: PathBuf,
     skips: RefCell<Vec<String>>,
     latest: Cell<Option<Instant>>,
+    once: Cell<bool>,
 }
 
 impl Context {
@@ -54,12 +55,23 @@ impl Context {
             }
             _ => root.join("target"),
         };
-        Ok(Self { root: root.to_owned(), target, skips: RefCell::new(Vec::new()), latest: Cell::new(None) })
+        Ok(Self {
+            root: root.to_owned(),
+            target,
+            skips: RefCell::default(),
+            latest: Cell::default(),
+            once: Cell::default(),
+        })
     }
 
     /// Ends every `cargo` started from here on at this moment, however much longer its own deadline is.
     pub(crate) fn end_by(&self, moment: Instant) {
         self.latest.set(Some(moment));
+    }
+
+    /// Every `cargo` started from here on keeps nothing that only speeds up building the same again.
+    pub(crate) fn build_once(&self) {
+        self.once.set(true);
     }
 
     /// The target directory of one set of flags: builds with other flags never throw each other's work away.
@@ -77,6 +89,9 @@ impl Context {
         let mut run = Run::new("cargo", &self.root);
         run.command.env("CARGO_TARGET_DIR", &self.target);
         run.latest = self.latest.get();
+        if self.once.get() {
+            run = run.env_default("CARGO_INCREMENTAL", "0");
+        }
         match toolchain {
             Some(toolchain) => run.arg(format!("+{toolchain}")),
             None => run,
