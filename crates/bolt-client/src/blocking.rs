@@ -126,7 +126,8 @@ impl Connection {
     /// with [`settle`](Self::settle). [`logon`](Self::logon) must come before the next query.
     ///
     /// ```no_run
-    /// # let mut conn: bolt_client::Connection = unimplemented!();
+    /// # let config = bolt_client::Config::from_uri("bolt://localhost:7687")?;
+    /// # let mut conn = bolt_client::Connection::connect(&config)?;
     /// use bolt_client::Auth;
     ///
     /// conn.logoff()?;
@@ -373,7 +374,8 @@ impl From<&Cursor> for Cursor {
 /// Dropping it rolls back: one small write, whose answer the next request reads.
 ///
 /// ```no_run
-/// # let mut conn: bolt_client::Connection = unimplemented!();
+/// # let config = bolt_client::Config::from_uri("bolt://localhost:7687")?;
+/// # let mut conn = bolt_client::Connection::connect(&config)?;
 /// use bolt_client::TxOptions;
 ///
 /// let mut tx = conn.begin(&TxOptions::default())?;
