@@ -430,24 +430,26 @@ impl LeafElement<'_> {
     }
 }
 
-/// A leaf page, or the page image of an inline bucket: count checked, elements checked at access.
+/// A page of elements: its count is checked, each element when it is looked at. [`Leaf`] and [`Branch`] are the two kinds.
+///
+/// Layout: a slice, a page id and a count. Cost: nothing is copied; the kind is known when compiling.
 #[derive(Debug, Clone, Copy)]
-pub struct Leaf<'a> {
+pub struct Elements<'a, const BRANCH: bool> {
     bytes: &'a [u8],
     page: u64,
     count: u16,
 }
 
-impl<'a> Leaf<'a> {
+/// A leaf page, or the page image of an inline bucket.
+pub type Leaf<'a> = Elements<'a, false>;
+/// A branch page.
+pub type Branch<'a> = Elements<'a, true>;
+
+impl<'a, const BRANCH: bool> Elements<'a, BRANCH> {
     #[inline]
     pub(crate) fn of(bytes: &'a [u8], page: u64, count: u16) -> Result<Self, Damage> {
         elements_fit(bytes, page, count)?;
         Ok(Self { bytes, page, count })
-    }
-
-    /// A leaf without elements, for buckets that do not exist yet.
-    pub const fn empty() -> Leaf<'static> {
-        Leaf { bytes: &[0; PAGE_HEADER_BYTES], page: 0, count: 0 }
     }
 
     /// Number of elements.
@@ -466,6 +468,60 @@ impl<'a> Leaf<'a> {
         self.bytes
     }
 
+    /// The key of element `index`; in a branch no key of the element's child is below it.
+    ///
+    /// # Errors
+    /// [`Rule::ElementBounds`], or [`Rule::ElementCount`] for an index at or above the count.
+    #[inline]
+    pub fn key(&self, index: usize) -> Result<&'a [u8], Damage> {
+        let (_, (start, middle, _)) = self.spans(index)?;
+        Ok(&self.bytes[start..middle])
+    }
+
+    /// The words of element `index`, and where they stand.
+    #[inline]
+    fn words(&self, index: usize) -> Result<(usize, &'a [u8; ELEMENT_BYTES]), Damage> {
+        let at = PAGE_HEADER_BYTES + ELEMENT_BYTES * index;
+        match self.bytes.get(at..).and_then(<[u8]>::first_chunk::<ELEMENT_BYTES>) {
+            Some(element) if index < self.count() => Ok((at, element)),
+            _ => Err(fault(self.page, at as u64, Rule::ElementCount, index as u64, self.count() as u64)),
+        }
+    }
+
+    /// The words of element `index`; where its key starts, its value starts and both end.
+    #[inline]
+    fn spans(&self, index: usize) -> Result<(&'a [u8; ELEMENT_BYTES], (usize, usize, usize)), Damage> {
+        let (at, element) = self.words(index)?;
+        let (pos, sizes) = if BRANCH {
+            (u32_at(element, 0), [u32_at(element, 4), 0])
+        } else {
+            (u32_at(element, 4), [u32_at(element, 8), u32_at(element, 12)])
+        };
+        Ok((element, data_of(self.bytes, self.page, self.count(), at, pos, sizes)?))
+    }
+
+    /// The index of the first key that is not below the place that is sought, by what `compare` says of a key; and whether it is there.
+    #[inline]
+    fn lower_bound(&self, mut compare: impl FnMut(&[u8]) -> Ordering) -> Result<(usize, bool), Damage> {
+        let (mut low, mut high) = (0, self.count());
+        while low < high {
+            let middle = (low + high) / 2;
+            match compare(self.key(middle)?) {
+                Ordering::Less => low = middle + 1,
+                Ordering::Equal => return Ok((middle, true)),
+                Ordering::Greater => high = middle,
+            }
+        }
+        Ok((low, false))
+    }
+}
+
+impl<'a> Leaf<'a> {
+    /// A leaf without elements, for buckets that do not exist yet.
+    pub const fn empty() -> Leaf<'static> {
+        Leaf { bytes: &[0; PAGE_HEADER_BYTES], page: 0, count: 0 }
+    }
+
     /// Element `index`, its bytes checked against the page.
     ///
     /// # Errors
@@ -474,16 +530,6 @@ impl<'a> Leaf<'a> {
     pub fn element(&self, index: usize) -> Result<LeafElement<'a>, Damage> {
         let (flags, (start, middle, end)) = self.places(index)?;
         Ok(LeafElement { flags, key: &self.bytes[start..middle], value: &self.bytes[middle..end] })
-    }
-
-    /// The key of element `index`.
-    ///
-    /// # Errors
-    /// As [`Leaf::element`].
-    #[inline]
-    pub fn key(&self, index: usize) -> Result<&'a [u8], Damage> {
-        let (_, (start, middle, _)) = self.places(index)?;
-        Ok(&self.bytes[start..middle])
     }
 
     /// Where the data of element `index` begins by the element's own word, unchecked: for hints that may be wrong.
@@ -502,22 +548,8 @@ impl<'a> Leaf<'a> {
     /// As [`Leaf::element`].
     #[inline]
     pub fn places(&self, index: usize) -> Result<(u32, (usize, usize, usize)), Damage> {
-        let at = PAGE_HEADER_BYTES + ELEMENT_BYTES * index;
-        let element = match self.bytes.get(at..).and_then(<[u8]>::first_chunk::<ELEMENT_BYTES>) {
-            Some(element) if index < self.count() => element,
-            _ => {
-                return Err(fault(
-                    self.page,
-                    at as u64,
-                    Rule::ElementCount,
-                    index as u64,
-                    self.count() as u64,
-                ));
-            }
-        };
-        let sizes = [u32_at(element, 8), u32_at(element, 12)];
-        let places = data_of(self.bytes, self.page, self.count(), at, u32_at(element, 4), sizes)?;
-        Ok((u32_at(element, 0), places))
+        let (element, spans) = self.spans(index)?;
+        Ok((u32_at(element, 0), spans))
     }
 
     /// The index of the first key that is not below `key`, and whether it is equal.
@@ -536,72 +568,20 @@ impl<'a> Leaf<'a> {
     /// # Errors
     /// As [`Leaf::search`].
     #[inline]
-    pub fn search_by(&self, mut compare: impl FnMut(&[u8]) -> Ordering) -> Result<(usize, bool), Damage> {
-        let (mut low, mut high) = (0, self.count());
-        while low < high {
-            let middle = (low + high) / 2;
-            match compare(self.key(middle)?) {
-                Ordering::Less => low = middle + 1,
-                Ordering::Equal => return Ok((middle, true)),
-                Ordering::Greater => high = middle,
-            }
-        }
-        Ok((low, false))
+    pub fn search_by(&self, compare: impl FnMut(&[u8]) -> Ordering) -> Result<(usize, bool), Damage> {
+        self.lower_bound(compare)
     }
 }
 
-/// A branch page: count checked, elements checked at access.
-#[derive(Debug, Clone, Copy)]
-pub struct Branch<'a> {
-    bytes: &'a [u8],
-    page: u64,
-    count: u16,
-}
-
-impl<'a> Branch<'a> {
-    #[inline]
-    pub(crate) fn of(bytes: &'a [u8], page: u64, count: u16) -> Result<Self, Damage> {
-        elements_fit(bytes, page, count)?;
-        Ok(Self { bytes, page, count })
-    }
-
-    /// Number of elements.
-    #[inline]
-    pub fn count(&self) -> usize {
-        usize::from(self.count)
-    }
-
-    /// The page this is.
-    pub fn page(&self) -> u64 {
-        self.page
-    }
-
-    /// The image: header, elements, data.
-    pub fn bytes(&self) -> &'a [u8] {
-        self.bytes
-    }
-
+impl Branch<'_> {
     /// The child of element `index`.
     ///
     /// # Errors
     /// [`Rule::ElementCount`] for an index at or above the count.
     #[inline]
     pub fn child(&self, index: usize) -> Result<u64, Damage> {
-        let at = PAGE_HEADER_BYTES + ELEMENT_BYTES * index;
-        match self.bytes.get(at..).and_then(<[u8]>::first_chunk::<ELEMENT_BYTES>) {
-            Some(element) if index < self.count() => Ok(u64_at(element, 8)),
-            _ => Err(fault(self.page, at as u64, Rule::ElementCount, index as u64, self.count() as u64)),
-        }
-    }
-
-    /// The separator of element `index`: no key of its child is below it.
-    ///
-    /// # Errors
-    /// [`Rule::ElementBounds`], or [`Rule::ElementCount`] for an index at or above the count.
-    #[inline]
-    pub fn key(&self, index: usize) -> Result<&'a [u8], Damage> {
-        let (start, end) = self.places(index)?;
-        Ok(&self.bytes[start..end])
+        let (_, element) = self.words(index)?;
+        Ok(u64_at(element, 8))
     }
 
     /// Where the key of element `index` starts and ends in [`Branch::bytes`].
@@ -610,21 +590,7 @@ impl<'a> Branch<'a> {
     /// As [`Branch::key`].
     #[inline]
     pub fn places(&self, index: usize) -> Result<(usize, usize), Damage> {
-        let at = PAGE_HEADER_BYTES + ELEMENT_BYTES * index;
-        let element = match self.bytes.get(at..).and_then(<[u8]>::first_chunk::<ELEMENT_BYTES>) {
-            Some(element) if index < self.count() => element,
-            _ => {
-                return Err(fault(
-                    self.page,
-                    at as u64,
-                    Rule::ElementCount,
-                    index as u64,
-                    self.count() as u64,
-                ));
-            }
-        };
-        let sizes = [u32_at(element, 4), 0];
-        let (start, middle, _) = data_of(self.bytes, self.page, self.count(), at, u32_at(element, 0), sizes)?;
+        let (_, (start, middle, _)) = self.spans(index)?;
         Ok((start, middle))
     }
 
@@ -642,20 +608,12 @@ impl<'a> Branch<'a> {
     /// # Errors
     /// As [`Branch::search`].
     #[inline]
-    pub fn search_by(&self, mut compare: impl FnMut(&[u8]) -> Ordering) -> Result<usize, Damage> {
+    pub fn search_by(&self, compare: impl FnMut(&[u8]) -> Ordering) -> Result<usize, Damage> {
         if self.count == 0 {
             return Err(fault(self.page, 10, Rule::EmptyPage, 0, 1));
         }
-        let (mut low, mut high) = (0, self.count());
-        while low < high {
-            let middle = (low + high) / 2;
-            match compare(self.key(middle)?) {
-                Ordering::Less => low = middle + 1,
-                Ordering::Equal => return Ok(middle),
-                Ordering::Greater => high = middle,
-            }
-        }
-        Ok(low.saturating_sub(1))
+        let (index, there) = self.lower_bound(compare)?;
+        Ok(if there { index } else { index.saturating_sub(1) })
     }
 }
 

@@ -57,6 +57,11 @@ impl<'db> Core<'db> {
         Self { db, meta, view, fault: OnceLock::new() }
     }
 
+    /// High-water mark times page size.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.meta.high_water * self.db.page_size
+    }
+
     /// The way to the snapshot's pages.
     #[inline]
     pub(crate) fn source<'a>(&'a self, work: Option<&'a Work>) -> Source<'a> {
@@ -89,7 +94,7 @@ impl ReadTx<'_> {
 
     /// Bytes of the database as this transaction sees it: high-water mark times page size.
     pub fn size(&self) -> u64 {
-        self.core.meta.high_water * self.core.db.page_size
+        self.core.bytes()
     }
 
     /// The meta this transaction sees.

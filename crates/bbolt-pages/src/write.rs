@@ -65,7 +65,7 @@ impl<'db> WriteTx<'db> {
 
     /// Bytes of the database as it was when this transaction began: high-water mark times page size.
     pub fn size(&self) -> u64 {
-        self.core.meta.high_water * self.core.db.page_size
+        self.core.bytes()
     }
 
     /// The meta this transaction began from.
