@@ -562,10 +562,7 @@ impl<'a> Walk<'a> {
                 Ok(places) => places,
                 Err(damage) => return self.lost(damage, bucket),
             };
-            let at = Place { page, offset: (PAGE_HEADER_BYTES + ELEMENT_BYTES * index) as u64 };
-            if start != expected {
-                self.error(at, Rule::ElementLayout, start as u64, expected as u64, bucket);
-            }
+            let at = self.laid_out(page, index, start, expected, bucket);
             expected = end;
             let key = &branch.bytes()[start..end];
             if key.is_empty() {
@@ -584,6 +581,15 @@ impl<'a> Walk<'a> {
             let place = Place { page, offset };
             self.visits.push(Visit { id, place, low, high, depth: visit.depth + 1, bucket });
         }
+    }
+
+    /// Data begins where the last element's ended; says where element `index` stands.
+    fn laid_out(&mut self, page: u64, index: usize, start: usize, expected: usize, bucket: usize) -> Place {
+        let at = Place { page, offset: (PAGE_HEADER_BYTES + ELEMENT_BYTES * index) as u64 };
+        if start != expected {
+            self.error(at, Rule::ElementLayout, start as u64, expected as u64, bucket);
+        }
+        at
     }
 
     /// Order within a page, and between the separators above it.
@@ -627,10 +633,7 @@ impl<'a> Walk<'a> {
                 Ok(places) => places,
                 Err(damage) => return self.lost(damage, bucket),
             };
-            let at = Place { page, offset: (PAGE_HEADER_BYTES + ELEMENT_BYTES * index) as u64 };
-            if start != expected {
-                self.error(at, Rule::ElementLayout, start as u64, expected as u64, bucket);
-            }
+            let at = self.laid_out(page, index, start, expected, bucket);
             expected = end;
             let (key, value) = (&leaf.bytes()[start..middle], &leaf.bytes()[middle..end]);
             if flags & !BUCKET_FLAG != 0 {
