@@ -399,7 +399,7 @@ fn data_of(
     at: usize,
     pos: u32,
     sizes: [u32; 2],
-) -> Result<(usize, usize, usize), Damage> {
+) -> Result<Spans, Damage> {
     // 64-bit sums of 32-bit numbers cannot overflow, whatever a damaged page says.
     let start = at as u64 + u64::from(pos);
     let middle = start + u64::from(sizes[0]);
@@ -429,6 +429,11 @@ impl LeafElement<'_> {
         self.flags & BUCKET_FLAG != 0
     }
 }
+
+/// An element as it stands.
+type Words = [u8; ELEMENT_BYTES];
+/// Where a key starts, where its value starts, and where both end.
+type Spans = (usize, usize, usize);
 
 /// A page of elements: its count is checked, each element when it is looked at. [`Leaf`] and [`Branch`] are the two kinds.
 ///
@@ -480,7 +485,7 @@ impl<'a, const BRANCH: bool> Elements<'a, BRANCH> {
 
     /// The words of element `index`, and where they stand.
     #[inline]
-    fn words(&self, index: usize) -> Result<(usize, &'a [u8; ELEMENT_BYTES]), Damage> {
+    fn words(&self, index: usize) -> Result<(usize, &'a Words), Damage> {
         let at = PAGE_HEADER_BYTES + ELEMENT_BYTES * index;
         match self.bytes.get(at..).and_then(<[u8]>::first_chunk::<ELEMENT_BYTES>) {
             Some(element) if index < self.count() => Ok((at, element)),
@@ -490,7 +495,7 @@ impl<'a, const BRANCH: bool> Elements<'a, BRANCH> {
 
     /// The words of element `index`; where its key starts, its value starts and both end.
     #[inline]
-    fn spans(&self, index: usize) -> Result<(&'a [u8; ELEMENT_BYTES], (usize, usize, usize)), Damage> {
+    fn spans(&self, index: usize) -> Result<(&'a Words, Spans), Damage> {
         let (at, element) = self.words(index)?;
         let (pos, sizes) = if BRANCH {
             (u32_at(element, 0), [u32_at(element, 4), 0])
