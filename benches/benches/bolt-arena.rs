@@ -7,25 +7,13 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use bolt_arena::{ArenaAllocator, BoltPool};
+use boltstack_benches::timed;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 
 const PASS: u64 = 1000;
 /// Values in the scratch: a pass fits.
 const SCRATCH: usize = 1024;
 const SUM: u64 = PASS * (PASS - 1) / 2;
-
-/// Asserts the answer once, then times.
-fn timed(
-    group: &mut criterion::BenchmarkGroup<'_, criterion::measurement::WallTime>,
-    name: &str,
-    expected: u64,
-    mut pass: impl FnMut() -> u64,
-) {
-    for _ in 0..3 {
-        assert_eq!(pass(), expected, "{name}"); // warm, and right every time
-    }
-    group.bench_function(BenchmarkId::from_parameter(name), |b| b.iter(&mut pass));
-}
 
 fn alloc(c: &mut Criterion) {
     let mut group = c.benchmark_group("bolt-arena/alloc-u64");

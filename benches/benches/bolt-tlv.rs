@@ -11,7 +11,8 @@ use std::time::Duration;
 use bolt_tlv::{
     BufferPool, ClassSpec, ClassTable, FrameReader, Header, Strategy, read_frame_pooled, write_frame,
 };
-use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use boltstack_benches::timed;
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
 const PASS: u64 = 1000;
 /// The lengths of the three messages of the design: SwapEvent, PoolStateUpdate, LargeMessage.
@@ -24,19 +25,6 @@ fn pool(strategy: Strategy) -> BufferPool {
         .with_size_class(256, 128)
         .with_size_class(1024, 64)
         .build()
-}
-
-/// Asserts the answer once, then times.
-fn timed(
-    group: &mut criterion::BenchmarkGroup<'_, criterion::measurement::WallTime>,
-    name: &str,
-    expected: u64,
-    mut pass: impl FnMut() -> u64,
-) {
-    for _ in 0..3 {
-        assert_eq!(pass(), expected, "{name}"); // warm, and right every time
-    }
-    group.bench_function(BenchmarkId::from_parameter(name), |b| b.iter(&mut pass));
 }
 
 fn take_give(c: &mut Criterion) {

@@ -11,19 +11,12 @@ use bolt_triple::{
     AdaptivePool, BufferPool, CapacityConfig, Delta, DeltaKind, Level, MatchMask, Matcher, Pattern, Receipt,
     ReceiptPool, ShardedPool, SoaBatch, Triple, delta_ring,
 };
+use boltstack_benches::timed;
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 
 const PASS: u64 = 1000;
 const SUM: u64 = PASS * (PASS - 1) / 2;
-
-/// Asserts the answer, then times.
-fn timed(group: &mut BenchmarkGroup<'_, WallTime>, name: &str, expected: u64, mut pass: impl FnMut() -> u64) {
-    for _ in 0..3 {
-        assert_eq!(pass(), expected, "{name}"); // warm, and right every time
-    }
-    group.bench_function(BenchmarkId::from_parameter(name), |b| b.iter(&mut pass));
-}
 
 /// One triple in, one word out, through opaque references.
 #[inline(always)]
