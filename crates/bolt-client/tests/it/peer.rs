@@ -190,6 +190,13 @@ impl Peer {
         }
     }
 
+    /// Waits so long and finds that the client has sent nothing.
+    pub(crate) fn expect_silence(&self, wait: Duration, why: &str) {
+        self.stream.set_read_timeout(Some(wait)).unwrap();
+        assert!(self.stream.peek(&mut [0; 1]).is_err(), "{why}");
+        self.stream.set_read_timeout(Some(DEADLINE)).unwrap();
+    }
+
     /// Sends bodies as messages, all in one write. A client that has hung up is no error of the script.
     pub(crate) fn send(&mut self, bodies: &[Vec<u8>]) {
         let bytes: Vec<u8> = bodies.iter().flat_map(|body| framed(body)).collect();
