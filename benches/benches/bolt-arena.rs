@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bolt_arena::{ArenaAllocator, BoltPool};
 use boltstack_benches::timed;
-use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
 const PASS: u64 = 1000;
 /// Values in the scratch: a pass fits.
