@@ -12,8 +12,7 @@ use bolt_triple::{
     ReceiptPool, ShardedPool, SoaBatch, Triple, delta_ring,
 };
 use boltstack_benches::timed;
-use criterion::measurement::WallTime;
-use criterion::{BenchmarkGroup, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
 const PASS: u64 = 1000;
 const SUM: u64 = PASS * (PASS - 1) / 2;
