@@ -5,9 +5,11 @@
 //! the nightly compiler; miri cannot run C, so only default features, and no documentation tests; tests shorten themselves under
 //! `cfg(miri)`, and may under `cfg(bolt_tsan)`.
 
+use std::path::PathBuf;
+use std::thread;
 use std::time::Duration;
 
-use crate::run::{Context, Outcome, StageResult, with_flags};
+use crate::run::{Context, Outcome, Run, StageResult, with_flags};
 use crate::{tidy, tools, workspace};
 
 const DEADLINE: Duration = Duration::from_secs(30 * 60);
@@ -21,19 +23,45 @@ pub(crate) fn miri(context: &Context, arguments: &[String]) -> StageResult {
         return Ok(Outcome::Skipped(reason));
     }
     let packages = judged(context, arguments)?;
-    context
-        .cargo_on(Some(tools::NIGHTLY))
-        .args(["miri", "test", "--lib", "--tests", "--no-fail-fast"])
-        .args(packages)
-        .env("CARGO_TARGET_DIR", context.flavour("miri"))
-        // Isolation off: property tests look at the clock and the environment.
-        .env("MIRIFLAGS", with_flags("MIRIFLAGS", "-Zmiri-strict-provenance -Zmiri-disable-isolation"))
-        // A panic that a test expects is printed, and a backtrace is seconds of interpretation.
-        .env("RUST_BACKTRACE", "0")
-        .env_default("PROPTEST_CASES", "4")
-        .deadline(DEADLINE)
-        .go()?;
+    let target = context.flavour("miri");
+    let run = |targets: &[&str]| {
+        context
+            .cargo_on(Some(tools::NIGHTLY))
+            .args(["miri", "test", "--no-fail-fast"])
+            .args(targets)
+            .args(&packages)
+            .env("CARGO_TARGET_DIR", &target)
+            // Isolation off: property tests look at the clock and the environment.
+            .env("MIRIFLAGS", with_flags("MIRIFLAGS", "-Zmiri-strict-provenance -Zmiri-disable-isolation"))
+            // A panic that a test expects is printed, and a backtrace is seconds of interpretation.
+            .env("RUST_BACKTRACE", "0")
+            .env_default("PROPTEST_CASES", "4")
+            .deadline(DEADLINE)
+    };
+    // The interpreter uses one core. Both halves build with the same features, so the second finds its libraries built.
+    let halves = [("lib", run(&["--lib"])), ("tests", run(&["--test", "*"]))];
+    std::fs::create_dir_all(&target).map_err(|error| format!("{}: {error}", target.display()))?;
+    side_by_side(halves.map(|(name, run)| (target.join(format!("{name}.log")), run)))?;
     Ok(Outcome::Passed)
+}
+
+/// Runs all at once, prints what each said when all have ended, and names those that failed.
+fn side_by_side<const N: usize>(runs: [(PathBuf, Run); N]) -> Result<(), String> {
+    let ended = thread::scope(|scope| {
+        let running = runs.map(|(log, run)| scope.spawn(move || (run.go_into(&log), log)));
+        running
+            .map(|thread| thread.join().map_err(|_| "a thread that waits for a command panicked".to_owned()))
+    });
+    let mut failed = Vec::new();
+    for end in ended {
+        let (result, log) = end?;
+        match std::fs::read(&log) {
+            Ok(said) => println!("{}", String::from_utf8_lossy(&said)),
+            Err(error) => println!("{}: {error}", log.display()),
+        }
+        failed.extend(result.err());
+    }
+    if failed.is_empty() { Ok(()) } else { Err(failed.join("; ")) }
 }
 
 /// `cargo xtask asan [crate]`.
@@ -102,4 +130,21 @@ fn judged(context: &Context, arguments: &[String]) -> Result<Vec<String>, String
         );
     }
     Ok(packages.into_iter().flat_map(|package| ["--package".to_owned(), package.name]).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_side_by_side_all_end_and_the_failing_ones_are_named() {
+        let folder = std::env::temp_dir().join(format!("boltstack-side-by-side-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let run =
+            |word: &str| (folder.join(format!("{word}.log")), Run::new("cargo", &folder).arg(word).quiet());
+        assert_eq!(side_by_side([run("--version"), run("--help")]), Ok(()));
+        let error = side_by_side([run("no-such-command"), run("--version")]).unwrap_err();
+        assert!(error.contains("no-such-command") && !error.contains("--version"), "{error}");
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
 }
