@@ -1,24 +1,67 @@
-//! `cargo xtask crash [--images N]`: the page store's crash images and failing operations, in number.
+//! `cargo xtask crash [--images N] [--damages N] [--kill SECONDS] [--readers SECONDS]`: what the page store bears, in number and at length.
 //!
-//! Owns the number; the tests in `crates/bbolt-pages/tests/it/crash.rs` own the workload, the images and the judgement. Limit: a crash of the
-//! store's own making is simulated through its I/O seam; what a disk does beyond losing, reordering and tearing writes is not.
+//! Owns the numbers; the tests in `crates/bbolt-pages/tests/it` own the workloads and the judgement: `crash.rs` the images of simulated
+//! crashes and the failing operations, `damage.rs` damaged files, `kill.rs` a process that is killed while it commits, `readers.rs` readers beside a growing writer. Limit: a crash
+//! of the store's own making is simulated through its I/O seam; what a disk does beyond losing, reordering and tearing writes is not.
 
 use std::time::Duration;
 
 use crate::run::{Context, Outcome, StageResult};
 
-/// Images of a full run.
-const IMAGES: &str = "100000";
+/// Each option, the variable that hands it to the tests, and the value of a full run.
+const OPTIONS: [(&str, &str, &str); 4] = [
+    ("--images", "BBOLT_CRASH_IMAGES", "100000"),
+    ("--damages", "BBOLT_DAMAGES", "10000"),
+    ("--kill", "BBOLT_KILL_SECONDS", "60"),
+    ("--readers", "BBOLT_READERS_SECONDS", "60"),
+];
 const DEADLINE: Duration = Duration::from_secs(30 * 60);
 
-/// `cargo xtask crash [--images N]`.
+/// `cargo xtask crash [--images N] [--damages N] [--kill SECONDS] [--readers SECONDS]`.
 pub(crate) fn run(context: &Context, arguments: &[String]) -> StageResult {
-    let images = match arguments {
-        [] => IMAGES,
-        [flag, number] if flag == "--images" && number.parse::<usize>().is_ok() => number,
-        other => return Err(format!("crash knows --images N, not `{}`", other.join(" "))),
-    };
-    let test = ["test", "--release", "--package", "bbolt-pages", "--test", "it", "--", "crash::"];
-    context.cargo().args(test).env("BBOLT_CRASH_IMAGES", images).deadline(DEADLINE).go()?;
+    let values = values(arguments)?;
+    let test = ["test", "--release", "--package", "bbolt-pages", "--test", "it", "--"];
+    // One after the other, so that what is killed and what is read has the machine to itself; what each did is shown.
+    let tests = ["crash::", "damage::", "kill::", "readers::", "--test-threads", "1", "--show-output"];
+    let mut command = context.cargo().args(test).args(tests);
+    for ((_, variable, _), value) in OPTIONS.iter().zip(values) {
+        command = command.env(variable, value);
+    }
+    command.deadline(DEADLINE).go()?;
     Ok(Outcome::Passed)
+}
+
+/// The options' values in the order of [`OPTIONS`].
+fn values(arguments: &[String]) -> Result<[&str; 4], String> {
+    let mut values = OPTIONS.map(|(.., full)| full);
+    for pair in arguments.chunks(2) {
+        let known = |flag: &str| OPTIONS.iter().position(|(name, ..)| *name == flag);
+        match pair {
+            [flag, number] if number.parse::<u32>().is_ok() && known(flag).is_some() => {
+                values[known(flag).unwrap_or(0)] = number;
+            }
+            other => {
+                return Err(format!(
+                    "crash knows --images N, --damages N, --kill SECONDS and --readers SECONDS, not `{}`",
+                    other.join(" ")
+                ));
+            }
+        }
+    }
+    Ok(values)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_given_runs_in_full() {
+        let words = |text: &str| text.split_ascii_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(values(&[]), Ok(["100000", "10000", "60", "60"]));
+        assert_eq!(values(&words("--kill 3 --images 7")), Ok(["7", "10000", "3", "60"]));
+        for wrong in ["--kill", "--kill x", "--images -1", "--polish 3", "5"] {
+            assert!(values(&words(wrong)).is_err(), "{wrong}");
+        }
+    }
 }

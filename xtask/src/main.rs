@@ -61,8 +61,8 @@ pub(crate) const COMMANDS: &[Command] = &[
     command("alone", "[crate]", "each library by itself: features, no_std, packaged tarball", alone::run),
     command(
         "crash",
-        "[--images N]",
-        "the page store after N (100,000) crashes and every failure",
+        "[--images N] [--damages N] [--kill SECONDS] [--readers SECONDS]",
+        "the page store after N (100,000) crashes, N (10,000) damages, kills (60 s), beside readers (60 s)",
         crash::run,
     ),
     command("targets", "", "type-check for Windows, 32-bit x86 and aarch64", targets::run),

@@ -130,6 +130,8 @@ pub enum Refusal {
     },
     /// Nothing is there, and a read-only open creates nothing.
     NotFound,
+    /// A directory, a pipe, a device: something that has no pages.
+    NotAFile,
 }
 
 /// The rule of the format that a page breaks. The text of `Display` names it for people, [`Rule::name`] for programs.
@@ -278,6 +280,7 @@ impl Refusal {
             Self::DoesNotFit { .. } => "does-not-fit",
             Self::Timeout { .. } => "timeout",
             Self::NotFound => "not-found",
+            Self::NotAFile => "not-a-file",
         }
     }
 }
@@ -408,6 +411,9 @@ impl fmt::Display for Refusal {
                 )
             }
             Self::NotFound => f.write_str("no such file, and a read-only open creates none"),
+            Self::NotAFile => {
+                f.write_str("a directory, a pipe or a device, and no file: give the database's own path")
+            }
         }
     }
 }

@@ -76,6 +76,7 @@ pub(crate) fn initial_pages(page_size: u32) -> Vec<u8> {
 pub(crate) fn open_file(path: &Path, options: &Options) -> Result<File> {
     let started = Instant::now();
     loop {
+        is_file_or_absent(path)?;
         let file = match OpenOptions::new().read(true).write(!options.read_only).open(path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound && options.read_only => {
@@ -103,6 +104,14 @@ pub(crate) fn open_file(path: &Path, options: &Options) -> Result<File> {
             continue;
         }
         return Ok(file);
+    }
+}
+
+/// Refuses what is there and is no file. Asked before opening: to open a pipe for reading waits for its writer.
+pub(crate) fn is_file_or_absent(path: &Path) -> Result<()> {
+    match std::fs::metadata(path) {
+        Ok(found) if !found.is_file() => Err(Refusal::NotAFile.into()),
+        _ => Ok(()),
     }
 }
 

@@ -12,6 +12,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::error::{Damage, Error, Refusal, Result, Rule};
+use crate::open::is_file_or_absent;
 use crate::page::{
     FIRST_DATA_PAGE, META_PAGE_BYTES, MIN_PAGE_SIZE, Meta, MetaFault, Page, PageHeader, PageKind,
 };
@@ -96,8 +97,9 @@ impl RawBytes for File {
 /// Waits for a writer to go away, `timeout` long, or for ever without one.
 ///
 /// # Errors
-/// [`Refusal::NotFound`], [`Refusal::Timeout`], and the operating system's errors.
+/// [`Refusal::NotFound`], [`Refusal::NotAFile`], [`Refusal::Timeout`], and the operating system's errors.
 pub fn open_shared(path: impl AsRef<Path>, timeout: Option<Duration>) -> Result<File> {
+    is_file_or_absent(path.as_ref())?;
     let file = File::open(path).map_err(|e| match e.kind() {
         io::ErrorKind::NotFound => Refusal::NotFound.into(),
         _ => Error::io("open", 0, e),
@@ -448,7 +450,9 @@ mod tests {
     #[test]
     fn no_length_of_file_is_a_panic() {
         let bytes = file(1024, 4, [1, 2]);
-        for length in 0..bytes.len() {
+        // What is read lies at the beginning of the pages, so Miri is spared the lengths between.
+        let tried = |length: &usize| !cfg!(miri) || length % 1024 < 90 && length % 8 < 2;
+        for length in (0..bytes.len()).filter(tried) {
             let cut = &bytes[..length];
             match RawFile::new(&cut) {
                 Err(error) => assert_eq!((length, error.name()), (0, "invalid-database")),

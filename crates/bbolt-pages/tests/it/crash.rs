@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use bbolt_pages::io::{Event, Failing, Failure, MemoryStorage, Recording, Storage};
-use bbolt_pages::{CheckOptions, Db, Error, Options, RawFile, Value, check};
+use bbolt_pages::{CheckOptions, Db, Error, Options, RawFile, Value, WriteTx, check};
 
 /// Everything in the top-level buckets, as text.
 fn try_state(db: &Db) -> Result<String, Error> {
@@ -28,14 +28,14 @@ fn try_state(db: &Db) -> Result<String, Error> {
     Ok(text)
 }
 
-fn state(db: &Db) -> String {
+pub(crate) fn state(db: &Db) -> String {
     try_state(db).expect("a sound database")
 }
 
-struct Random(u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
-    fn below(&mut self, limit: u64) -> u64 {
+    pub(crate) fn below(&mut self, limit: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -43,26 +43,28 @@ impl Random {
     }
 }
 
-/// One transaction of the mixed workload.
-fn one_transaction(db: &Db, round: u64) -> Result<(), Error> {
+/// The changes of one transaction of the mixed workload.
+pub(crate) fn change(tx: &mut WriteTx<'_>, round: u64) -> Result<(), Error> {
     let mut random = Random(round);
-    db.update(|tx| {
-        let name = [b'A' + (round % 3) as u8];
-        let mut bucket = tx.create_bucket_if_not_exists(&name)?;
-        for _ in 0..1 + random.below(12) {
-            let key = random.below(120).to_be_bytes();
-            match random.below(5) {
-                0 => bucket.delete(&key)?,
-                1 => bucket.put(&key, &vec![round as u8; random.below(3000) as usize])?,
-                _ => bucket.put(&key, &vec![round as u8; random.below(60) as usize])?,
-            }
+    let name = [b'A' + (round % 3) as u8];
+    let mut bucket = tx.create_bucket_if_not_exists(&name)?;
+    for _ in 0..1 + random.below(12) {
+        let key = random.below(120).to_be_bytes();
+        match random.below(5) {
+            0 => bucket.delete(&key)?,
+            1 => bucket.put(&key, &vec![round as u8; random.below(3000) as usize])?,
+            _ => bucket.put(&key, &vec![round as u8; random.below(60) as usize])?,
         }
-        bucket.next_sequence()?;
-        if round % 7 == 6 {
-            tx.delete_bucket(&name)?;
-        }
-        Ok(())
-    })
+    }
+    bucket.next_sequence()?;
+    if round % 7 == 6 {
+        tx.delete_bucket(&name)?;
+    }
+    Ok(())
+}
+
+fn one_transaction(db: &Db, round: u64) -> Result<(), Error> {
+    db.update(|tx| change(tx, round))
 }
 
 /// The states between transactions, and how many events had happened when each was acknowledged.

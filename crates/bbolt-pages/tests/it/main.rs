@@ -12,6 +12,8 @@ mod allocations;
 mod basics;
 #[cfg(not(any(miri, bolt_tsan)))]
 mod check;
+#[cfg(not(any(miri, bolt_tsan)))]
+mod child;
 mod codec;
 #[cfg(not(any(miri, bolt_tsan)))]
 mod compact;
@@ -25,8 +27,16 @@ mod files;
 mod fixtures;
 #[cfg(not(any(miri, bolt_tsan)))]
 mod golden;
+#[cfg(not(any(miri, bolt_tsan)))]
+mod kill;
+#[cfg(all(target_os = "linux", not(any(miri, bolt_tsan))))]
+mod memory;
 #[cfg(feature = "model")]
 mod model;
+#[cfg(not(any(miri, bolt_tsan)))]
+mod outside;
+#[cfg(not(miri))]
+mod readers;
 #[cfg(not(any(miri, bolt_tsan)))]
 mod repair;
 #[cfg(not(miri))]

@@ -22,3 +22,16 @@ impl Drop for Scratch {
         let _ = std::fs::remove_dir_all(&self.0);
     }
 }
+
+/// Writes in the middle of a file, whoever else has it open.
+#[cfg(unix)]
+pub(crate) fn write_at(file: &std::fs::File, offset: u64, bytes: &[u8]) {
+    std::os::unix::fs::FileExt::write_all_at(file, bytes, offset).expect("a write");
+}
+
+/// As on Unix.
+#[cfg(windows)]
+pub(crate) fn write_at(file: &std::fs::File, offset: u64, bytes: &[u8]) {
+    let written = std::os::windows::fs::FileExt::seek_write(file, bytes, offset).expect("a write");
+    assert_eq!(written, bytes.len());
+}
