@@ -6,9 +6,10 @@
 
 use std::ops::{Bound, RangeBounds};
 
-use crate::cursor::{Cursor, find, find_many};
+use crate::cursor::Cursor;
 use crate::error::{Error, Result, Usage};
 use crate::iter::{Iter, end_of, start_of};
+use crate::lookup::{find, find_many};
 use crate::page::{BucketHeader, Leaf, LeafElement};
 use crate::source::Source;
 use crate::work::BucketId;

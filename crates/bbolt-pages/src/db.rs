@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crate::batch::Batches;
+use crate::digest::Digests;
 use crate::error::{Damage, Error, Refusal, Result, Rule, Usage};
 use crate::free::FreePages;
 use crate::io::{FileStorage, Storage};
@@ -78,6 +79,9 @@ pub(crate) struct Inner {
     pub(crate) options: Options,
     pub(crate) page_size: u64,
     pub(crate) maps: Maps,
+    pub(crate) digests: Option<Digests>,
+    /// Pages of the smallest file whose pages are digested.
+    pub(crate) digests_from_pages: u64,
     pub(crate) readers: Readers<Published>,
     pub(crate) batches: Batches,
     path: Option<PathBuf>,
@@ -226,6 +230,8 @@ impl Options {
             storage,
             page_size: u64::from(meta.page_size),
             maps,
+            digests: mapped.then(|| Digests::new(self.digest_bytes, u64::from(meta.page_size))).flatten(),
+            digests_from_pages: self.digest_from / u64::from(meta.page_size),
             readers: Readers::new(meta.txid, Published { meta, map: None }),
             batches: Batches::default(),
             path,
@@ -420,7 +426,8 @@ impl Db {
     /// What memory the database takes. Cost: reads the system's account of this process; not for hot paths.
     pub fn memory(&self) -> MemoryStats {
         let private_bytes = self.inner.turn().private_bytes;
-        let mut stats = MemoryStats { private_bytes, ..MemoryStats::default() };
+        let (digest_bytes, digests_built) = self.inner.digests.as_ref().map_or((0, 0), Digests::figures);
+        let mut stats = MemoryStats { private_bytes, digest_bytes, digests_built, ..MemoryStats::default() };
         for map in self.inner.maps.maps.iter().filter_map(OnceLock::get) {
             stats.reserved_bytes += map.reserved();
             stats.mapped_bytes += map.readable();

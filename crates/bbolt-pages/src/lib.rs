@@ -11,6 +11,8 @@ mod check;
 mod compact;
 mod cursor;
 mod db;
+#[doc(hidden)]
+pub mod digest;
 mod dump;
 mod error;
 #[doc(hidden)]
@@ -18,6 +20,7 @@ pub mod free;
 mod image;
 pub mod io;
 mod iter;
+mod lookup;
 mod map;
 #[cfg(any(test, feature = "model"))]
 pub mod model;

@@ -31,6 +31,8 @@ mod system {
     use std::os::fd::AsFd;
     use std::ptr::{self, NonNull};
 
+    #[cfg(not(bolt_loom))]
+    use bolt_sync::atomic::AtomicU64;
     use bolt_sync::unmodelled::{AtomicUsize, Ordering};
     use rustix::mm::{Advice, MapFlags, ProtFlags};
 
@@ -146,19 +148,9 @@ mod system {
         /// Asks the processor to fetch `lines` cache lines from `offset` on, as far as they are mapped. Never faults and changes nothing.
         #[inline(always)]
         pub(crate) fn prefetch(&self, offset: u64, lines: u64) {
-            #[cfg(all(target_arch = "x86_64", not(miri)))]
-            for line in 0..lines {
-                // A cache line of these processors; a wrong guess would cost time only.
-                let at = offset.wrapping_add(line * 64);
-                if at < self.reserved as u64 {
-                    use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-                    let address = self.base.as_ptr().wrapping_add(at as usize).cast::<i8>();
-                    // SAFETY: a prefetch is a hint: it reads nothing into the program and faults on no address (and this one lies in M1's range).
-                    unsafe { _mm_prefetch::<_MM_HINT_T0>(address) };
-                }
+            if offset < self.reserved as u64 {
+                fetch(self.base.as_ptr().wrapping_add(offset as usize), lines);
             }
-            #[cfg(not(all(target_arch = "x86_64", not(miri))))]
-            let _ = (offset, lines);
         }
 
         /// Passes a hint for `length` bytes at `offset` on to the system, as far as they are mapped.
@@ -216,6 +208,90 @@ mod system {
 
     /// Whether this system has mappings at all.
     pub(crate) const AVAILABLE: bool = true;
+
+    /// Shared 64-bit words, zero at first, that take no memory until they are touched.
+    ///
+    /// Layout: two words. Cost: one system call to make, another to tell that large pages are welcome.
+    #[cfg(not(bolt_loom))]
+    #[derive(Debug)]
+    pub(crate) struct Words {
+        /// W1: start of `count` words of anonymous memory, readable and writable, that this value alone mapped and that stay until drop.
+        base: NonNull<AtomicU64>,
+        /// W2: `count` words are at most `isize::MAX` bytes.
+        count: usize,
+    }
+
+    // SAFETY: W1 – the memory belongs to this value wherever it is.
+    #[cfg(not(bolt_loom))]
+    unsafe impl Send for Words {}
+    // SAFETY: W1 – it is only ever lent as atomics.
+    #[cfg(not(bolt_loom))]
+    unsafe impl Sync for Words {}
+
+    #[cfg(not(bolt_loom))]
+    impl Words {
+        /// `count` words.
+        pub(crate) fn zeroed(count: usize) -> io::Result<Self> {
+            let bytes = count.max(1).checked_mul(8).filter(|&bytes| isize::try_from(bytes).is_ok());
+            let bytes = bytes.ok_or_else(|| io::Error::from(io::ErrorKind::OutOfMemory))?;
+            #[cfg(any(target_os = "linux", target_os = "android"))]
+            let flags = MapFlags::PRIVATE | MapFlags::NORESERVE;
+            #[cfg(not(any(target_os = "linux", target_os = "android")))]
+            let flags = MapFlags::PRIVATE;
+            let protection = ProtFlags::READ | ProtFlags::WRITE;
+            // SAFETY: a null hint lets the system choose a range that nothing uses.
+            let base = unsafe { rustix::mm::mmap_anonymous(ptr::null_mut(), bytes, protection, flags) }?;
+            #[cfg(any(target_os = "linux", target_os = "android"))]
+            {
+                // SAFETY: the range was just mapped; where the system has no large pages the hint fails and nothing is different.
+                let _ = unsafe { rustix::mm::madvise(base, bytes, Advice::LinuxHugepage) };
+            }
+            let base = NonNull::new(base.cast());
+            let base = base.ok_or_else(|| io::Error::from(io::ErrorKind::OutOfMemory))?;
+            Ok(Self { base, count: count.max(1) })
+        }
+
+        /// Asks the processor to fetch `lines` cache lines from word `at` on. Never faults and changes nothing.
+        #[inline(always)]
+        pub(crate) fn prefetch(&self, at: usize, lines: usize) {
+            fetch(self.base.as_ptr().wrapping_add(at).cast(), lines as u64);
+        }
+    }
+
+    #[cfg(not(bolt_loom))]
+    impl core::ops::Deref for Words {
+        type Target = [AtomicU64];
+
+        #[inline(always)]
+        fn deref(&self) -> &[AtomicU64] {
+            // SAFETY: W1, W2 – `count` initialised words (the system gives zeros, a valid state of an atomic), page-aligned, until `self` is dropped.
+            unsafe { core::slice::from_raw_parts(self.base.as_ptr(), self.count) }
+        }
+    }
+
+    #[cfg(not(bolt_loom))]
+    impl Drop for Words {
+        fn drop(&mut self) {
+            // SAFETY: W1 – the memory is this value's own; no slice of it outlives the value, since each borrows it.
+            let unmapped = unsafe { rustix::mm::munmap(self.base.as_ptr().cast(), 8 * self.count) };
+            debug_assert!(unmapped.is_ok(), "a range that was mapped can be unmapped");
+        }
+    }
+
+    /// Asks the processor to fetch `lines` cache lines from `address` on.
+    #[inline(always)]
+    fn fetch(address: *const u8, lines: u64) {
+        #[cfg(all(target_arch = "x86_64", not(miri)))]
+        for line in 0..lines {
+            use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+            // A cache line of these processors; a wrong guess would cost time only.
+            let address = address.wrapping_add(64 * line as usize).cast::<i8>();
+            // SAFETY: a prefetch is a hint: it reads nothing into the program and faults on no address.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(address) };
+        }
+        #[cfg(not(all(target_arch = "x86_64", not(miri))))]
+        let _ = (address, lines);
+    }
 }
 
 #[cfg(not(all(unix, target_pointer_width = "64")))]
@@ -264,3 +340,29 @@ mod system {
 }
 
 pub(crate) use system::{AVAILABLE, Mapping};
+
+/// Words on the heap, where there is no mapping to take them from: loom's are no plain memory. Such a database has no digests.
+#[cfg(any(bolt_loom, not(all(unix, target_pointer_width = "64"))))]
+#[derive(Debug)]
+pub(crate) struct Words(Box<[bolt_sync::atomic::AtomicU64]>);
+
+#[cfg(any(bolt_loom, not(all(unix, target_pointer_width = "64"))))]
+impl Words {
+    pub(crate) fn zeroed(_count: usize) -> std::io::Result<Self> {
+        Err(std::io::ErrorKind::Unsupported.into())
+    }
+
+    pub(crate) fn prefetch(&self, _at: usize, _lines: usize) {}
+}
+
+#[cfg(any(bolt_loom, not(all(unix, target_pointer_width = "64"))))]
+impl core::ops::Deref for Words {
+    type Target = [bolt_sync::atomic::AtomicU64];
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+#[cfg(all(unix, target_pointer_width = "64", not(bolt_loom)))]
+pub(crate) use system::Words;

@@ -81,6 +81,43 @@ pub(crate) fn compare_keys(left: &[u8], right: &[u8]) -> Ordering {
     left.cmp(right)
 }
 
+/// The first of `count` ascending places that is not below what `compare` seeks, and whether it is equal: first beside the place that was guessed,
+/// then in steps that double, and by halves once both sides are known. Right whatever was guessed; a good guess takes two comparisons.
+///
+/// # Errors
+/// Those of `compare`.
+#[inline(always)]
+pub fn gallop<E>(
+    count: usize,
+    guess: usize,
+    mut compare: impl FnMut(usize) -> Result<Ordering, E>,
+) -> Result<(usize, bool), E> {
+    let (mut low, mut high) = (0, count);
+    let (mut below_known, mut above_known) = (false, false);
+    let mut at = guess.min(count.saturating_sub(1));
+    let mut reach = 0;
+    while low < high {
+        match compare(at)? {
+            Ordering::Equal => return Ok((at, true)),
+            Ordering::Less => {
+                low = at + 1;
+                below_known = true;
+            }
+            Ordering::Greater => {
+                high = at;
+                above_known = true;
+            }
+        }
+        at = match (below_known, above_known) {
+            (true, false) => (low + reach).min(high.saturating_sub(1)),
+            (false, true) => high.saturating_sub(1 + reach),
+            _ => (low + high) / 2,
+        };
+        reach = 2 * reach + 1;
+    }
+    Ok((low, false))
+}
+
 /// 64-bit FNV-1a, the meta page's checksum and the canonical dump's hash.
 pub fn fnv1a_64(bytes: &[u8]) -> u64 {
     bytes
@@ -568,6 +605,15 @@ impl<'a> Leaf<'a> {
         self.search_by(|other| compare_keys(other, key))
     }
 
+    /// As [`Leaf::search`], beginning where the key is expected.
+    ///
+    /// # Errors
+    /// As [`Leaf::search`].
+    #[inline(always)]
+    pub fn search_from(&self, guess: usize, key: &[u8]) -> Result<(usize, bool), Damage> {
+        gallop(self.count(), guess, |index| Ok(compare_keys(self.key(index)?, key)))
+    }
+
     /// As [`Leaf::search`], for whatever `compare` says about a key: below the place that is sought, there, or above.
     ///
     /// # Errors
@@ -606,6 +652,30 @@ impl Branch<'_> {
     #[inline]
     pub fn search(&self, key: &[u8]) -> Result<usize, Damage> {
         self.search_by(|other| compare_keys(other, key))
+    }
+
+    /// As [`Branch::search`], beginning at the child that is expected.
+    ///
+    /// # Errors
+    /// As [`Branch::search`].
+    #[inline(always)]
+    pub fn search_from(&self, guess: usize, key: &[u8]) -> Result<usize, Damage> {
+        if self.count == 0 {
+            return Err(fault(self.page, 10, Rule::EmptyPage, 0, 1));
+        }
+        // The place behind the child is sought: its separator is the first above the key.
+        let found = gallop(self.count(), guess + 1, |index| Ok(compare_keys(self.key(index)?, key)))?;
+        Ok(if found.1 { found.0 } else { found.0.saturating_sub(1) })
+    }
+
+    /// Where the data of element `index` begins by the element's own word, unchecked: for hints that may be wrong.
+    #[inline(always)]
+    pub(crate) fn data_hint(&self, index: usize) -> u64 {
+        let at = PAGE_HEADER_BYTES + ELEMENT_BYTES * index;
+        match self.bytes.get(at..).and_then(<[u8]>::first_chunk::<ELEMENT_BYTES>) {
+            Some(element) => at as u64 + u64::from(u32_at(element, 0)),
+            None => 0,
+        }
     }
 
     /// As [`Branch::search`], for whatever `compare` says about a separator: below the place that is sought, there, or above.

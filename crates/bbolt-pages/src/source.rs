@@ -6,6 +6,7 @@
 
 use std::sync::{Arc, OnceLock};
 
+use crate::digest::Digests;
 use crate::error::{Damage, Error, Result, Rule};
 use crate::io::Storage;
 use crate::map::Mapping;
@@ -23,6 +24,8 @@ pub(crate) struct Source<'a> {
     pub(crate) high_water: u64,
     /// A write transaction's changed pages and opened buckets.
     pub(crate) work: Option<&'a Work>,
+    /// Digests of the file's pages, where it is large enough for them.
+    pub(crate) digests: Option<&'a Digests>,
     /// Where the first damage is noted that an `Option` could not tell of.
     pub(crate) fault: &'a OnceLock<Error>,
 }

@@ -98,4 +98,9 @@ pub struct MemoryStats {
     pub mapped_resident_bytes: Option<u64>,
     /// Page images, free-page sets and buffers of this database.
     pub private_bytes: u64,
+    /// Bytes of digests in use, at most [`Options::digest_bytes`](crate::Options::digest_bytes); not part of `private_bytes`. The system gives the
+    /// memory in pages of its own, so that up to the whole limit may be resident.
+    pub digest_bytes: u64,
+    /// Digests made since the database was opened: many more than pages say that the limit is too low, or that pages are written as often as read.
+    pub digests_built: u64,
 }

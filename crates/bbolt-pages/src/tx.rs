@@ -69,7 +69,10 @@ impl<'db> Core<'db> {
             View::Mapped(index) => Backing::Mapped(self.db.maps.get(*index)),
             View::Plain(pages) => Backing::Plain(pages),
         };
+        // Changed pages have none, and small files are in the processor's caches as they are.
+        let digested = work.is_none() && self.meta.high_water >= self.db.digests_from_pages;
         Source {
+            digests: if digested { self.db.digests.as_ref() } else { None },
             backing,
             page_size: self.db.page_size,
             high_water: self.meta.high_water,

@@ -1,0 +1,418 @@
+//! Looking keys up: one, or many in step; with digests where the file is large, without them elsewhere.
+//!
+//! Owns the two ways from a bucket's root to an element. Both end in a search of the pages themselves, so what a digest says decides how long a lookup
+//! takes and never what it finds. The rest of the art is to have memory fetched before it is needed: the lines that the next steps will read
+//! are asked for at once, and what can be checked while they are on their way is checked then. Never changes a page. Limits: as for
+//! every walk, a tree deeper than 32 pages is damage.
+
+use std::cmp::Ordering;
+
+use crate::bucket::Root;
+use crate::cursor::{MAX_DEPTH, too_deep, wrong_kind};
+use crate::digest::{ChildGuess, Digests, LeafGuess};
+use crate::error::Result;
+use crate::page::{Branch, ELEMENT_BYTES, Leaf, LeafElement, PAGE_HEADER_BYTES, PageKind, compare_keys};
+use crate::source::Source;
+
+/// Leaves of up to this many keys have all of them fetched at once before they are searched; of larger ones the keys that a binary search looks
+/// at first.
+const FETCHED_KEYS: usize = 32;
+
+/// Asks for the keys that the search of a leaf will look at: each is a cache line of its own, and one after the other they would cost a miss each.
+#[inline(always)]
+fn prefetch_keys(source: &Source<'_>, leaf: &Leaf<'_>) {
+    let count = leaf.count();
+    let step = count.div_ceil(FETCHED_KEYS).max(1);
+    let mut index = step / 2;
+    while index < count {
+        source.prefetch(leaf.page(), leaf.data_hint(index), 1);
+        index += step;
+    }
+}
+
+/// The element with exactly this key, and the page it is on.
+#[inline]
+pub(crate) fn find<'a>(
+    source: &Source<'a>,
+    root: Root<'a>,
+    key: &[u8],
+) -> Result<Option<(u64, LeafElement<'a>)>> {
+    match (source.digests, root) {
+        (Some(digests), Root::Page(id)) => find_digested(source, digests, id, key),
+        _ => find_plain(source, root, key),
+    }
+}
+
+#[inline]
+fn find_plain<'a>(source: &Source<'a>, root: Root<'a>, key: &[u8]) -> Result<Option<(u64, LeafElement<'a>)>> {
+    let leaf = match root {
+        Root::Inline(leaf) => leaf,
+        Root::Page(mut id) => {
+            let mut depth = 0;
+            loop {
+                let page = source.page(id)?;
+                match page.kind() {
+                    PageKind::Leaf => {
+                        let leaf = page.leaf()?;
+                        prefetch_keys(source, &leaf);
+                        break leaf;
+                    }
+                    PageKind::Branch if depth < MAX_DEPTH => {
+                        let branch = page.branch()?;
+                        id = branch.child(branch.search(key)?)?;
+                        source.prefetch_elements(id);
+                        depth += 1;
+                    }
+                    PageKind::Branch => return Err(too_deep(id)),
+                    kind => return Err(wrong_kind(id, kind)),
+                }
+            }
+        }
+    };
+    match leaf.search(key)? {
+        (index, true) => Ok(Some((leaf.page(), leaf.element(index)?))),
+        _ => Ok(None),
+    }
+}
+
+/// Byte offset of element `index` of a page.
+#[inline(always)]
+fn element_at(index: usize) -> u64 {
+    (PAGE_HEADER_BYTES + ELEMENT_BYTES * index) as u64
+}
+
+/// Asks for what a search of a leaf reads if the guess is right: page header, element, key; and the key before, where the key is not expected
+/// to be there and both neighbours have to say so.
+#[inline(always)]
+fn prefetch_guess(source: &Source<'_>, id: u64, guess: LeafGuess) {
+    source.prefetch(id, element_at(guess.index), 1);
+    source.prefetch(id, guess.data, 1);
+    if !guess.there {
+        source.prefetch(id, element_at(guess.index.saturating_sub(1)), 1);
+    }
+}
+
+/// Searches branch `id` without help, and has it digested if this happens again.
+#[cold]
+fn child_plain(source: &Source<'_>, digests: &Digests, branch: &Branch<'_>, key: &[u8]) -> Result<u64> {
+    let child = branch.child(branch.search(key)?)?;
+    source.prefetch_elements(child);
+    let above_leaves = source.page(child)?.kind() == PageKind::Leaf;
+    digests.learn_branch(branch, above_leaves, false);
+    Ok(child)
+}
+
+/// The child of branch `id` that leads to `key`, searched for from the guess on.
+#[inline(always)]
+fn child_guessed(
+    source: &Source<'_>,
+    digests: &Digests,
+    id: u64,
+    guess: ChildGuess,
+    key: &[u8],
+) -> Result<u64> {
+    let branch = source.page(id)?.branch()?;
+    let index = branch.search_from(guess.index, key)?;
+    let child = branch.child(index)?;
+    if child != guess.child {
+        digests.correct_branch(&branch, index, child, guess.above_leaves);
+    }
+    Ok(child)
+}
+
+/// The element with this key in leaf `id`, which has no digest.
+#[inline(never)]
+fn element_plain<'a>(
+    digests: &Digests,
+    source: &Source<'a>,
+    leaf: &Leaf<'a>,
+    key: &[u8],
+) -> Result<Option<(u64, LeafElement<'a>)>> {
+    prefetch_keys(source, leaf);
+    let found = leaf.search(key)?;
+    digests.learn_leaf(leaf, false);
+    element_of(leaf, found)
+}
+
+#[inline(always)]
+fn element_of<'a>(leaf: &Leaf<'a>, found: (usize, bool)) -> Result<Option<(u64, LeafElement<'a>)>> {
+    match found {
+        (index, true) => Ok(Some((leaf.page(), leaf.element(index)?))),
+        _ => Ok(None),
+    }
+}
+
+/// The element with this key in a leaf, searched for from the guess on.
+#[inline(always)]
+fn element_guessed<'a>(
+    digests: &Digests,
+    leaf: &Leaf<'a>,
+    guess: LeafGuess,
+    key: &[u8],
+) -> Result<Option<(u64, LeafElement<'a>)>> {
+    let found = leaf.search_from(guess.index, key)?;
+    if found.0 != guess.index {
+        digests.correct_leaf(leaf, found.0);
+    }
+    element_of(leaf, found)
+}
+
+/// [`find`] with digests.
+fn find_digested<'a>(
+    source: &Source<'a>,
+    digests: &Digests,
+    root: u64,
+    key: &[u8],
+) -> Result<Option<(u64, LeafElement<'a>)>> {
+    let mut id = root;
+    let mut leaf_guess = None;
+    for depth in 0..=MAX_DEPTH {
+        let Some(guess) = digests.child(id, key) else {
+            let page = source.page(id)?;
+            match page.kind() {
+                PageKind::Branch => id = child_plain(source, digests, &page.branch()?, key)?,
+                PageKind::Leaf if depth == 0 => return element_of_root(source, &page.leaf()?, key),
+                PageKind::Leaf => return element_plain(digests, source, &page.leaf()?, key),
+                kind => return Err(wrong_kind(id, kind)),
+            }
+            continue;
+        };
+        digests.prefetch(guess.child, guess.above_leaves);
+        if !guess.above_leaves {
+            id = child_guessed(source, digests, id, guess, key)?;
+            continue;
+        }
+        // The lines by which this branch confirms the guess, and the first of the leaf, come together with the leaf's digest.
+        source.prefetch(guess.child, 0, 1);
+        source.prefetch(id, 0, 1);
+        source.prefetch(id, element_at(guess.index), 2);
+        leaf_guess = digests.leaf(guess.child, key);
+        if let Some(guessed) = leaf_guess {
+            prefetch_guess(source, guess.child, guessed);
+        }
+        id = child_guessed(source, digests, id, guess, key)?;
+        if id != guess.child {
+            leaf_guess = digests.leaf(id, key);
+        }
+        break;
+    }
+    let page = source.page(id)?;
+    if page.kind() != PageKind::Leaf {
+        // An uneven tree, or a damaged one.
+        return find_plain(source, Root::Page(root), key);
+    }
+    match leaf_guess {
+        Some(guess) => element_guessed(digests, &page.leaf()?, guess, key),
+        None => element_plain(digests, source, &page.leaf()?, key),
+    }
+}
+
+/// The element with this key in a bucket that is one leaf: it is small, or a single page is looked at so often that it is in the caches.
+#[inline(never)]
+fn element_of_root<'a>(
+    source: &Source<'a>,
+    leaf: &Leaf<'a>,
+    key: &[u8],
+) -> Result<Option<(u64, LeafElement<'a>)>> {
+    prefetch_keys(source, leaf);
+    element_of(leaf, leaf.search(key)?)
+}
+
+/// Keys that are looked up together.
+const TOGETHER: usize = 16;
+
+/// The elements with these keys, each as [`find`] would give it. All keys go down one level before any goes down the next, so that the pages of all
+/// are on their way from memory at once.
+pub(crate) fn find_many<'a>(
+    source: &Source<'a>,
+    root: Root<'a>,
+    keys: &[&[u8]],
+    mut give: impl FnMut(usize, Option<LeafElement<'a>>),
+) -> Result<()> {
+    match (source.digests, root) {
+        (Some(digests), Root::Page(id)) => {
+            for (chunk, keys) in keys.chunks(TOGETHER).enumerate() {
+                find_many_digested(source, digests, id, keys, |at, element| {
+                    give(chunk * TOGETHER + at, element);
+                })?;
+            }
+            Ok(())
+        }
+        _ => find_many_plain(source, root, keys, give),
+    }
+}
+
+/// [`find_many`] for up to [`TOGETHER`] keys, with digests.
+fn find_many_digested<'a>(
+    source: &Source<'a>,
+    digests: &Digests,
+    root: u64,
+    keys: &[&[u8]],
+    mut give: impl FnMut(usize, Option<LeafElement<'a>>),
+) -> Result<()> {
+    let mut ids = [root; TOGETHER];
+    let mut guesses: [Option<ChildGuess>; TOGETHER] = [None; TOGETHER];
+    // Keys whose page is a branch, as far as is known.
+    let mut above = (1_u32 << keys.len()) - 1;
+    for _ in 0..=MAX_DEPTH {
+        if above == 0 {
+            break;
+        }
+        let mut bottom = false;
+        for (at, key) in keys.iter().enumerate() {
+            if above >> at & 1 == 0 {
+                continue;
+            }
+            guesses[at] = digests.child(ids[at], key);
+            if let Some(guess) = guesses[at] {
+                digests.prefetch(guess.child, guess.above_leaves);
+                if guess.above_leaves {
+                    bottom = true;
+                    source.prefetch(guess.child, 0, 1);
+                    source.prefetch(ids[at], 0, 1);
+                    source.prefetch(ids[at], element_at(guess.index), 2);
+                }
+            }
+        }
+        if bottom {
+            // The separators that confirm the guesses: the few branches above are in the caches anyway.
+            for (guess, &id) in guesses[..keys.len()].iter().zip(&ids) {
+                if let Some(guess) = guess.filter(|guess| guess.above_leaves) {
+                    prefetch_separators(source, id, guess.index);
+                }
+            }
+        }
+        for (at, key) in keys.iter().enumerate() {
+            if above >> at & 1 == 0 {
+                continue;
+            }
+            let id = ids[at];
+            match guesses[at] {
+                Some(guess) => {
+                    ids[at] = child_guessed(source, digests, id, guess, key)?;
+                    if guess.above_leaves {
+                        above &= !(1 << at);
+                    }
+                }
+                None => {
+                    let page = source.page(id)?;
+                    match page.kind() {
+                        PageKind::Branch => ids[at] = child_plain(source, digests, &page.branch()?, key)?,
+                        _ => above &= !(1 << at),
+                    }
+                }
+            }
+        }
+    }
+    let mut leaf_guesses = [None; TOGETHER];
+    for (at, key) in keys.iter().enumerate() {
+        leaf_guesses[at] = digests.leaf(ids[at], key);
+        match leaf_guesses[at] {
+            Some(guess) => prefetch_guess(source, ids[at], guess),
+            None => source.prefetch_elements(ids[at]),
+        }
+    }
+    for (at, key) in keys.iter().enumerate() {
+        let page = source.page(ids[at])?;
+        let found = match (page.kind(), leaf_guesses[at]) {
+            (PageKind::Leaf, Some(guess)) => element_guessed(digests, &page.leaf()?, guess, key)?,
+            (PageKind::Leaf, None) if ids[at] == root => element_of_root(source, &page.leaf()?, key)?,
+            (PageKind::Leaf, None) => element_plain(digests, source, &page.leaf()?, key)?,
+            // An uneven tree, or a damaged one.
+            _ => find_plain(source, Root::Page(root), key)?,
+        };
+        give(at, found.map(|(_, element)| element));
+    }
+    Ok(())
+}
+
+/// Asks for the separators of element `index` of branch `id` and of the one behind it.
+#[inline(always)]
+fn prefetch_separators(source: &Source<'_>, id: u64, index: usize) {
+    if let Ok(branch) = source.page(id).and_then(|page| Ok(page.branch()?)) {
+        source.prefetch(id, branch.data_hint(index), 1);
+        source.prefetch(id, branch.data_hint(index + 1), 1);
+    }
+}
+
+/// [`find_many`] without digests.
+fn find_many_plain<'a>(
+    source: &Source<'a>,
+    root: Root<'a>,
+    keys: &[&[u8]],
+    mut give: impl FnMut(usize, Option<LeafElement<'a>>),
+) -> Result<()> {
+    for (chunk, keys) in keys.chunks(TOGETHER).enumerate() {
+        let mut leaves = [Leaf::empty(); TOGETHER];
+        match root {
+            Root::Inline(leaf) => leaves.fill(leaf),
+            Root::Page(root) => {
+                let mut ids = [root; TOGETHER];
+                let mut on_the_way = (1_u32 << keys.len()) - 1;
+                for _ in 0..=MAX_DEPTH {
+                    for (at, key) in keys.iter().enumerate() {
+                        if on_the_way >> at & 1 == 0 {
+                            continue;
+                        }
+                        let page = source.page(ids[at])?;
+                        match page.kind() {
+                            PageKind::Leaf => {
+                                leaves[at] = page.leaf()?;
+                                on_the_way &= !(1 << at);
+                            }
+                            PageKind::Branch => {
+                                let branch = page.branch()?;
+                                ids[at] = branch.child(branch.search(key)?)?;
+                                source.prefetch_elements(ids[at]);
+                            }
+                            kind => return Err(wrong_kind(ids[at], kind)),
+                        }
+                    }
+                    if on_the_way == 0 {
+                        break;
+                    }
+                }
+                if on_the_way != 0 {
+                    return Err(too_deep(ids[on_the_way.trailing_zeros() as usize]));
+                }
+            }
+        }
+        // The leaves are searched in step as well: each round looks at one key of each leaf and asks for the next ones.
+        let mut places = [(0, 0); TOGETHER];
+        for (place, leaf) in places.iter_mut().zip(&leaves[..keys.len()]) {
+            *place = (0, leaf.count());
+            source.prefetch(leaf.page(), leaf.data_hint(leaf.count() / 2), 1);
+        }
+        let mut searching = true;
+        while searching {
+            searching = false;
+            for (at, key) in keys.iter().enumerate() {
+                let (low, high) = places[at];
+                if low >= high {
+                    continue;
+                }
+                let middle = (low + high) / 2;
+                let leaf = &leaves[at];
+                places[at] = match compare_keys(leaf.key(middle)?, key) {
+                    Ordering::Less => (middle + 1, high),
+                    Ordering::Equal => {
+                        give(chunk * TOGETHER + at, Some(leaf.element(middle)?));
+                        (usize::MAX, 0)
+                    }
+                    Ordering::Greater => (low, middle),
+                };
+                let (low, high) = places[at];
+                if low < high {
+                    source.prefetch(leaf.page(), leaf.data_hint((low + high) / 2), 1);
+                    searching = true;
+                }
+            }
+        }
+        for (at, &(low, _)) in places[..keys.len()].iter().enumerate() {
+            if low != usize::MAX {
+                give(chunk * TOGETHER + at, None);
+            }
+        }
+    }
+    Ok(())
+}
