@@ -1,14 +1,22 @@
-//! Digests of hot pages: where in a page a key probably stands, and which child probably leads to it, without touching the page.
+//! Digests of hot pages: which child of a branch leads to a key, and where in a leaf a key probably stands, without touching the page.
 //!
-//! Owns two tables of fixed size, one for branches and one for leaves, with a few bytes for each key of a page. A digest is a hint and never an
-//! answer: whoever asks goes on to search the page from the place that was guessed ([`gallop`](crate::page::gallop)), and that search is right
-//! from any place. So a digest of a page that was freed and written anew, or one that two threads write at once, costs time and never truth,
-//! and the words need no order among each other. Never follows a reference and never allocates. Limits: pages below 2^32, branches of up to
-//! 512 children; of larger leaves every n-th key.
+//! Owns two tables of fixed size, one for branches and one for leaves, with a few bytes for each key of a page. What a **leaf's** digest says is a
+//! guess: whoever asks searches the page from there on ([`gallop`](crate::page::gallop)), which is right from any place; so a digest that is
+//! torn or of a page that was written anew costs time and never truth, and its words need no order. What a **branch's** digest says can be
+//! certain, and then the page is not looked at. That rests on four things:
+//!
+//! - D1: a digest is made by a reader that can reach the page, so of contents that do not change until the page is free again;
+//! - D2: a commit makes the table forget each page it is about to write, when no reader can reach the old contents any more and
+//!   none can reach the new ones yet: the lock of `readers.rs` lies between each of the three;
+//! - D3: a sequence number before and after shows that nobody wrote into the place meanwhile, as in every sequence lock;
+//! - D4: heads keep the order of keys, so a head that differs from the sought one decides, and equal ones decide nothing.
+//!
+//! `tests/loom.rs` has models of D2 and D3 and twins without them. Never follows a reference and never allocates. Limits: pages below 2^32,
+//! branches of up to 512 children whose common prefix has at most 32 bytes; of leaves with more than 36 keys every n-th.
 
 use core::ops::Deref;
 
-use bolt_sync::atomic::{AtomicU64, Ordering};
+use bolt_sync::atomic::{AtomicU64, Ordering, fence};
 
 use crate::map::Words;
 use crate::page::{Branch, Leaf};
@@ -27,12 +35,20 @@ const MOST: u64 = NO_KEY - 1;
 const DIGEST_BITS: u32 = 15;
 /// Words before a leaf's digests: which page and how to digest, and the head of its first key.
 const LEAF_HEADER: usize = 2;
-/// Words of digests of a leaf: enough for 40 keys.
-pub(crate) const GROUPS: usize = 10;
-/// Words before the samples of a branch.
+/// Words of digests of a leaf: for 36 keys, which makes a place two cache lines.
+pub(crate) const GROUPS: usize = 9;
+/// Data offsets to a word, in units of which a page has 256.
+const OFFSETS: usize = 8;
+/// Words before the samples of a branch: tag, sequence number, head of the first key, candidate, and the common prefix.
 const BRANCH_HEADER: usize = 8;
+const SEQUENCE: usize = 1;
+const LOW: usize = 2;
+const CANDIDATE: usize = 3;
+const PREFIX: usize = 4;
+/// Bytes of the longest common prefix that is kept, and so of the longest under which a digest can be certain.
+const PREFIX_BYTES: usize = 8 * (BRANCH_HEADER - PREFIX);
 /// Children that share a sample.
-const BLOCK: usize = 16;
+pub(crate) const BLOCK: usize = 16;
 /// Branches of more children get no digest.
 const MOST_CHILDREN: usize = 512;
 /// Bytes of the least element with its key, rounded: no page holds more children than its size divided by this, but for keys of a few bytes.
@@ -119,25 +135,30 @@ pub struct LeafGuess {
     pub there: bool,
 }
 
-/// Digests of leaves: `GROUPS` words of four digests, as many of four data offsets.
+/// Digests of leaves: `GROUPS` words of four digests, half as many of eight data offsets.
 #[derive(Debug)]
 pub struct Leaves<W, const GROUPS: usize> {
     words: W,
     mask: u64,
+    /// How many bits of a data offset are left out.
+    unit_bits: u32,
 }
 
 impl<W: Deref<Target = [AtomicU64]>, const GROUPS: usize> Leaves<W, GROUPS> {
-    /// Words a page takes: whole cache lines, if it takes more than one.
-    pub const SLOT: usize =
-        (LEAF_HEADER + 2 * GROUPS + 1).next_multiple_of(if GROUPS > 2 { LINE } else { 1 });
-    const CANDIDATE: usize = LEAF_HEADER + 2 * GROUPS;
+    /// Words of offsets; the last has room for the candidate, too.
+    const OFFSET_WORDS: usize = (LANES * GROUPS + 4).div_ceil(OFFSETS);
+    const FIRST_OFFSETS: usize = LEAF_HEADER + GROUPS;
+    const LAST: usize = Self::SLOT - 1;
     const KEYS: usize = LANES * GROUPS;
+    /// Words a page takes.
+    pub const SLOT: usize = LEAF_HEADER + GROUPS + Self::OFFSET_WORDS;
 
     /// As many pages as fit `words`, rounded down to a power of two; `None` if not one does.
-    pub fn new(words: W) -> Option<Self> {
+    pub fn new(words: W, page_size: usize) -> Option<Self> {
         let slots = words.len() / Self::SLOT;
         let mask = (1_u64 << slots.checked_ilog2()?) - 1;
-        Some(Self { words, mask })
+        let unit_bits = page_size.next_power_of_two().ilog2().saturating_sub(8);
+        Some(Self { words, mask, unit_bits })
     }
 
     #[inline(always)]
@@ -151,11 +172,16 @@ impl<W: Deref<Target = [AtomicU64]>, const GROUPS: usize> Leaves<W, GROUPS> {
         &self.words[start..start + Self::SLOT]
     }
 
+    #[inline(always)]
+    fn offset(slot: &[AtomicU64], at: usize) -> u64 {
+        slot[Self::FIRST_OFFSETS + at / OFFSETS].load(Ordering::Relaxed) >> (8 * (at % OFFSETS)) & 0xFF
+    }
+
     /// Where `key` probably stands in leaf `page`; `None` if it has no digest.
     #[inline(always)]
     pub fn guess(&self, page: u64, key: &[u8]) -> Option<LeafGuess> {
         let slot = self.slot(page);
-        // Relaxed, here and everywhere: a hint that is torn or old costs a longer search.
+        // Relaxed, here and in all of this table: a guess that is torn or old costs a longer search.
         let word = slot[0].load(Ordering::Relaxed);
         if !is_of(word, page) {
             return None;
@@ -171,9 +197,8 @@ impl<W: Deref<Target = [AtomicU64]>, const GROUPS: usize> Leaves<W, GROUPS> {
         // The sums of the four lanes meet in the highest.
         let below = Self::KEYS - ((at_least.wrapping_mul(ONES) >> 48) as usize).min(Self::KEYS);
         let at = below.min(Self::KEYS - 1);
-        let lane = 16 * (at % LANES) as u32;
-        let found = slot[LEAF_HEADER + at / LANES].load(Ordering::Relaxed) >> lane & 0xFFFF;
-        let data = slot[LEAF_HEADER + GROUPS + at / LANES].load(Ordering::Relaxed) >> lane & 0xFFFF;
+        let found = slot[LEAF_HEADER + at / LANES].load(Ordering::Relaxed) >> (16 * (at % LANES)) & 0xFFFF;
+        let data = Self::offset(slot, at) << self.unit_bits;
         let step = usize::from(step).max(1);
         let there = step == 1 && found == digest;
         Some(LeafGuess { index: (below * step).saturating_sub(step / 2), data, there })
@@ -184,12 +209,12 @@ impl<W: Deref<Target = [AtomicU64]>, const GROUPS: usize> Leaves<W, GROUPS> {
     pub fn is_stale(&self, page: u64, index: usize, data: u64) -> bool {
         let slot = self.slot(page);
         let word = slot[0].load(Ordering::Relaxed);
-        let at = index / usize::from(word as u8).max(1);
-        if !is_of(word, page) || at >= Self::KEYS || index % usize::from(word as u8).max(1) != 0 {
+        let step = usize::from(word as u8).max(1);
+        let at = index / step;
+        if !is_of(word, page) || at >= Self::KEYS || !index.is_multiple_of(step) {
             return false;
         }
-        let offsets = slot[LEAF_HEADER + GROUPS + at / LANES].load(Ordering::Relaxed);
-        offsets >> (16 * (at % LANES)) & 0xFFFF != data & 0xFFFF
+        Self::offset(slot, at) != data >> self.unit_bits & 0xFF
     }
 
     /// Digests leaf `page` of `count` keys, each with its data's offset, if it was asked for the second time in a row or if `again` says that there
@@ -201,10 +226,13 @@ impl<W: Deref<Target = [AtomicU64]>, const GROUPS: usize> Leaves<W, GROUPS> {
         again: bool,
         key: impl Fn(usize) -> Option<(&'k [u8], u64)>,
     ) -> Built {
+        let Ok(candidate) = u32::try_from(page) else { return Built::No };
+        let candidate = u64::from(candidate) << 32;
         let slot = self.slot(page);
         let before = slot[0].load(Ordering::Relaxed);
-        if !again && slot[Self::CANDIDATE].load(Ordering::Relaxed) != page {
-            slot[Self::CANDIDATE].store(page, Ordering::Relaxed);
+        let last_word = slot[Self::LAST].load(Ordering::Relaxed);
+        if !again && last_word >> 32 << 32 != candidate {
+            slot[Self::LAST].store(last_word << 32 >> 32 | candidate, Ordering::Relaxed);
             return Built::No;
         }
         let step = count.div_ceil(Self::KEYS);
@@ -212,62 +240,79 @@ impl<W: Deref<Target = [AtomicU64]>, const GROUPS: usize> Leaves<W, GROUPS> {
         let (Some((first, _)), Some((last, _))) = (key(0), key(last)) else { return Built::No };
         let Some(scale) = Scale::of(first, last, DIGEST_BITS) else { return Built::No };
         let Some(word) = scale.pack(page, extra) else { return Built::No };
-        // Nobody takes it for a digest while it is written, as far as relaxed stores can say so.
-        slot[0].store(0, Ordering::Relaxed);
         slot[1].store(scale.low, Ordering::Relaxed);
+        let mut offsets = 0;
         for group in 0..GROUPS {
-            let (mut digests, mut offsets) = (0, 0);
+            let mut digests = 0;
             for lane in 0..LANES {
-                let (digest, offset) = match key((group * LANES + lane) * step) {
-                    Some((key, offset)) if (group * LANES + lane) * step < count => {
-                        (scale.digest(key, MOST), offset & 0xFFFF)
-                    }
+                let at = group * LANES + lane;
+                let (digest, data) = match key(at * step) {
+                    Some((key, data)) if at * step < count => (scale.digest(key, MOST), data),
                     _ => (NO_KEY, 0),
                 };
                 digests |= digest << (16 * lane);
-                offsets |= offset << (16 * lane);
+                offsets |= (data >> self.unit_bits & 0xFF) << (8 * (at % OFFSETS));
+                if at % OFFSETS == OFFSETS - 1 {
+                    slot[Self::FIRST_OFFSETS + at / OFFSETS].store(offsets, Ordering::Relaxed);
+                    offsets = 0;
+                }
             }
             slot[LEAF_HEADER + group].store(digests, Ordering::Relaxed);
-            slot[LEAF_HEADER + GROUPS + group].store(offsets, Ordering::Relaxed);
         }
+        slot[Self::LAST].store(offsets | candidate, Ordering::Relaxed);
         slot[0].store(word, Ordering::Relaxed);
         if before == 0 { Built::New } else { Built::Again }
     }
 }
 
-/// Which child of a branch probably leads to a key.
+// Two cache lines, and the last word of offsets keeps half of itself for the candidate.
+const _: () =
+    assert!(Leaves::<&[AtomicU64], GROUPS>::SLOT == 2 * LINE && (LANES * GROUPS) % OFFSETS == OFFSETS / 2);
+
+/// Which child of a branch leads to a key.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct ChildGuess {
-    pub(crate) index: usize,
-    pub(crate) child: u64,
-    /// Whether the children of this branch are leaves.
-    pub(crate) above_leaves: bool,
+pub struct ChildGuess {
+    /// Its place among the children.
+    pub index: usize,
+    /// The child.
+    pub child: u64,
+    /// Whether that is certain, as long as the caller can reach the branch; else it is a guess.
+    pub certain: bool,
+    /// Whether the children of this branch are leaves; a guess.
+    pub above_leaves: bool,
 }
 
-/// Digests of branches: heads of 32 bits with the child beside each, and every 16th head once more in front.
+/// Digests of branches: heads of 32 bits with the child beside each, and the last of every `BLOCK` heads once more in front.
 #[derive(Debug)]
-pub(crate) struct Branches<W> {
+pub struct Branches<W, const BLOCK: usize> {
+    /// A bit for each place that was ever used, then the places.
     words: W,
     mask: u64,
     children: usize,
 }
 
-impl<W: Deref<Target = [AtomicU64]>> Branches<W> {
+impl<W: Deref<Target = [AtomicU64]>, const BLOCK: usize> Branches<W, BLOCK> {
     /// Words for one branch of up to `children` children.
     fn slot_words(children: usize) -> usize {
-        BRANCH_HEADER + (children / BLOCK).next_multiple_of(LINE) + children
+        BRANCH_HEADER + Self::sample_words(children) + children
     }
 
-    /// As many branches of a page size as fit `words`, rounded down to a power of two; `None` if not one does.
-    pub(crate) fn new(words: W, page_size: usize) -> Option<Self> {
-        let children = Self::children_of(page_size);
-        let slots = words.len() / Self::slot_words(children);
-        let mask = (1_u64 << slots.checked_ilog2()?) - 1;
-        Some(Self { words, mask, children })
+    fn sample_words(children: usize) -> usize {
+        if children > BLOCK { (children / BLOCK).next_multiple_of(LINE) } else { 1 }
     }
 
-    fn children_of(page_size: usize) -> usize {
-        (page_size / CHILD_BYTES).next_multiple_of(BLOCK).clamp(BLOCK, MOST_CHILDREN)
+    /// As many branches of up to `children` children, a multiple of `BLOCK`, as fit `words`, rounded down to a power of two; `None` if not one does.
+    pub fn new(words: W, children: usize) -> Option<Self> {
+        let slots = 1_usize << (words.len() / Self::slot_words(children)).checked_ilog2()?;
+        // The bits in front may cost the table its half; a few words more in the budget would give it back.
+        let needed = |slots: usize| Self::bit_words(slots) + slots * Self::slot_words(children);
+        let slots = if needed(slots) <= words.len() { slots } else { slots / 2 };
+        (slots > 0 && needed(slots) <= words.len() && children.is_multiple_of(BLOCK) && children > 0)
+            .then(|| Self { words, mask: slots as u64 - 1, children })
+    }
+
+    fn bit_words(slots: usize) -> usize {
+        slots.div_ceil(64).next_multiple_of(LINE)
     }
 
     fn samples(&self) -> usize {
@@ -275,12 +320,13 @@ impl<W: Deref<Target = [AtomicU64]>> Branches<W> {
     }
 
     fn first_child(&self) -> usize {
-        BRANCH_HEADER + self.samples().next_multiple_of(LINE)
+        BRANCH_HEADER + Self::sample_words(self.children)
     }
 
     #[inline(always)]
     fn start(&self, page: u64) -> usize {
-        (page & self.mask) as usize * Self::slot_words(self.children)
+        let bits = Self::bit_words(self.mask as usize + 1);
+        bits + (page & self.mask) as usize * Self::slot_words(self.children)
     }
 
     #[inline(always)]
@@ -289,39 +335,80 @@ impl<W: Deref<Target = [AtomicU64]>> Branches<W> {
         &self.words[start..start + Self::slot_words(self.children)]
     }
 
-    /// Which child of branch `page` probably leads to `key`; `None` if it has no digest.
+    fn used_bit(&self, page: u64) -> (&AtomicU64, u64) {
+        let slot = page & self.mask;
+        (&self.words[slot as usize / 64], 1 << (slot % 64))
+    }
+
+    /// Which child of branch `page` leads to `key`; `None` if it has no digest.
     #[inline(always)]
-    pub(crate) fn guess(&self, page: u64, key: &[u8]) -> Option<ChildGuess> {
+    pub fn guess(&self, page: u64, key: &[u8]) -> Option<ChildGuess> {
         let slot = self.slot(page);
+        // Acquire pairs with the Release at the end of `write`: who sees the number sees what was written under it.
+        let sequence = slot[SEQUENCE].load(Ordering::Acquire);
         let word = slot[0].load(Ordering::Relaxed);
         if !is_of(word, page) {
             return None;
         }
-        let (scale, above_leaves) = Scale::unpack(word, slot[1].load(Ordering::Relaxed));
+        let (scale, above_leaves) = Scale::unpack(word, slot[LOW].load(Ordering::Relaxed));
+        let digest = scale.digest(key, u64::from(u32::MAX) - 1);
         // The highest word that a child with this head can have.
-        let bound = scale.digest(key, u64::from(u32::MAX) - 1) << 32 | u64::from(u32::MAX);
+        let bound = digest << 32 | u64::from(u32::MAX);
         let count = |words: &[AtomicU64]| -> usize {
             words.iter().map(|word| usize::from(word.load(Ordering::Relaxed) <= bound)).sum()
         };
         let block = count(&slot[BRANCH_HEADER..BRANCH_HEADER + self.samples()]).min(self.samples() - 1);
         let children = &slot[self.first_child()..];
-        let index = block * BLOCK + count(&children[block * BLOCK..(block + 1) * BLOCK]);
-        let index = index.saturating_sub(1);
-        let child = u64::from(children[index].load(Ordering::Relaxed) as u32);
-        Some(ChildGuess { index, child, above_leaves: above_leaves != 0 })
+        let not_above = block * BLOCK + count(&children[block * BLOCK..(block + 1) * BLOCK]);
+        let index = not_above.saturating_sub(1);
+        let entry = children[index].load(Ordering::Relaxed);
+        // D4: the head below is below and the one behind is above, or the first is above already.
+        let mut certain = not_above == 0 || entry >> 32 != digest;
+        if scale.prefix != 0 {
+            certain &= Self::shares_prefix(slot, key, scale.prefix);
+        }
+        // Pairs with the fence of `write`: if any word above came from a later write, the number read now is that write's or a later one (D3).
+        fence(Ordering::Acquire);
+        certain &= sequence & 1 == 0 && slot[SEQUENCE].load(Ordering::Relaxed) == sequence;
+        Some(ChildGuess { index, child: u64::from(entry as u32), certain, above_leaves: above_leaves != 0 })
+    }
+
+    fn shares_prefix(slot: &[AtomicU64], key: &[u8], prefix: usize) -> bool {
+        let Some(key) = key.get(..prefix) else { return false };
+        prefix <= PREFIX_BYTES
+            && (0..prefix.div_ceil(8))
+                .all(|word| slot[PREFIX + word].load(Ordering::Relaxed) == head(key, 8 * word))
     }
 
     /// Whether branch `page` has a digest with another child in place `index` than `child`.
     #[inline]
-    pub(crate) fn is_stale(&self, page: u64, index: usize, child: u64) -> bool {
+    pub fn is_stale(&self, page: u64, index: usize, child: u64) -> bool {
         let slot = self.slot(page);
         is_of(slot[0].load(Ordering::Relaxed), page)
             && index < self.children
             && u64::from(slot[self.first_child() + index].load(Ordering::Relaxed) as u32) != child
     }
 
-    /// Digests branch `page` of `count` children; the conditions are those of [`Leaves::learn`]. `key` gives separator and child.
-    pub(crate) fn learn<'k>(
+    /// Writes into a place as its only writer; false, and nothing is done, if somebody else writes there.
+    fn write(slot: &[AtomicU64], write: impl FnOnce()) -> bool {
+        let sequence = slot[SEQUENCE].load(Ordering::Relaxed);
+        // Acquire: what the writer before wrote is not written later than what comes now.
+        let turn = sequence & 1 == 0
+            && slot[SEQUENCE]
+                .compare_exchange(sequence, sequence | 1, Ordering::Acquire, Ordering::Relaxed)
+                .is_ok();
+        if turn {
+            // Pairs with the fence of `guess`.
+            fence(Ordering::Release);
+            write();
+            slot[SEQUENCE].store(sequence.wrapping_add(2), Ordering::Release);
+        }
+        turn
+    }
+
+    /// Digests branch `page` of `count` children; the conditions are those of [`Leaves::learn`]. `key` gives separator and child. The caller must be
+    /// able to reach the page for as long as this takes (D1).
+    pub fn learn<'k>(
         &self,
         page: u64,
         count: usize,
@@ -333,8 +420,6 @@ impl<W: Deref<Target = [AtomicU64]>> Branches<W> {
             return Built::No;
         }
         let slot = self.slot(page);
-        let before = slot[0].load(Ordering::Relaxed);
-        const CANDIDATE: usize = 2;
         if !again && slot[CANDIDATE].load(Ordering::Relaxed) != page {
             slot[CANDIDATE].store(page, Ordering::Relaxed);
             return Built::No;
@@ -342,31 +427,64 @@ impl<W: Deref<Target = [AtomicU64]>> Branches<W> {
         let (Some((first, _)), Some((last, _))) = (key(0), key(count - 1)) else { return Built::No };
         let Some(scale) = Scale::of(first, last, u32::BITS) else { return Built::No };
         let Some(word) = scale.pack(page, u8::from(above_leaves)) else { return Built::No };
-        slot[0].store(0, Ordering::Relaxed);
-        slot[1].store(scale.low, Ordering::Relaxed);
-        let first_child = self.first_child();
-        for index in 0..self.children {
-            let entry = if index < count {
-                let Some((key, child)) = key(index) else { return Built::No };
-                let Ok(child) = u32::try_from(child) else { return Built::No };
-                scale.digest(key, u64::from(u32::MAX) - 1) << 32 | u64::from(child)
-            } else {
-                NO_CHILD
-            };
-            slot[first_child + index].store(entry, Ordering::Relaxed);
-            if index % BLOCK == BLOCK - 1 {
-                slot[BRANCH_HEADER + index / BLOCK].store(entry, Ordering::Relaxed);
-            }
+        if (0..count).any(|index| key(index).is_none_or(|(_, child)| child > u64::from(u32::MAX))) {
+            return Built::No;
         }
-        slot[0].store(word, Ordering::Relaxed);
-        if before == 0 { Built::New } else { Built::Again }
+        let mut before = 0;
+        let written = Self::write(slot, || {
+            before = slot[0].load(Ordering::Relaxed);
+            let (used, bit) = self.used_bit(page);
+            used.fetch_or(bit, Ordering::Relaxed);
+            slot[LOW].store(scale.low, Ordering::Relaxed);
+            for word in 0..scale.prefix.min(PREFIX_BYTES).div_ceil(8) {
+                let part = &first[..scale.prefix.min(PREFIX_BYTES)];
+                slot[PREFIX + word].store(head(part, 8 * word), Ordering::Relaxed);
+            }
+            let first_child = self.first_child();
+            for index in 0..self.children {
+                let entry = match key(index) {
+                    Some((key, child)) if index < count => {
+                        scale.digest(key, u64::from(u32::MAX) - 1) << 32 | child
+                    }
+                    _ => NO_CHILD,
+                };
+                slot[first_child + index].store(entry, Ordering::Relaxed);
+                if index % BLOCK == BLOCK - 1 {
+                    slot[BRANCH_HEADER + index / BLOCK].store(entry, Ordering::Relaxed);
+                }
+            }
+            slot[0].store(word, Ordering::Relaxed);
+        });
+        match (written, before) {
+            (false, _) => Built::No,
+            (true, 0) => Built::New,
+            (true, _) => Built::Again,
+        }
+    }
+
+    /// Forgets what is known of branch `page`, which is about to be written (D2).
+    #[inline]
+    pub fn forget(&self, page: u64) {
+        let (used, bit) = self.used_bit(page);
+        if used.load(Ordering::Relaxed) & bit != 0 {
+            self.forget_slot(page);
+        }
+    }
+
+    #[cold]
+    fn forget_slot(&self, page: u64) {
+        let slot = self.slot(page);
+        if is_of(slot[0].load(Ordering::Relaxed), page) {
+            // If somebody else is writing there, it is about another page, whose digest takes the place of this one.
+            Self::write(slot, || slot[0].store(0, Ordering::Relaxed));
+        }
     }
 }
 
 /// Both tables, and how much of them is in use.
 #[derive(Debug)]
 pub(crate) struct Digests {
-    branches: Branches<Words>,
+    branches: Branches<Words, BLOCK>,
     leaves: Leaves<Words, GROUPS>,
     used_bytes: AtomicU64,
     built: AtomicU64,
@@ -381,13 +499,14 @@ impl Digests {
         let words = usize::try_from(bytes / 8).ok()?;
         let page_size = usize::try_from(page_size).ok()?;
         let branch_words = words / Self::BRANCH_SHARE;
+        let children = (page_size / CHILD_BYTES).next_multiple_of(BLOCK).clamp(BLOCK, MOST_CHILDREN);
         // Whether a table can have a single place is seen before memory is asked for.
-        if branch_words < Branches::<Words>::slot_words(Branches::<Words>::children_of(page_size)) {
+        if branch_words < Branches::<Words, BLOCK>::slot_words(children) {
             return None;
         }
         Some(Self {
-            branches: Branches::new(Words::zeroed(branch_words).ok()?, page_size)?,
-            leaves: Leaves::new(Words::zeroed(words - branch_words).ok()?)?,
+            branches: Branches::new(Words::zeroed(branch_words).ok()?, children)?,
+            leaves: Leaves::new(Words::zeroed(words - branch_words).ok()?, page_size)?,
             used_bytes: AtomicU64::new(0),
             built: AtomicU64::new(0),
         })
@@ -396,6 +515,12 @@ impl Digests {
     /// Bytes of the places that are in use, and how many digests were made.
     pub(crate) fn figures(&self) -> (u64, u64) {
         (self.used_bytes.load(Ordering::Relaxed), self.built.load(Ordering::Relaxed))
+    }
+
+    /// Forgets what is known of page `page`, which a commit is about to write.
+    #[inline]
+    pub(crate) fn forget(&self, page: u64) {
+        self.branches.forget(page);
     }
 
     #[inline(always)]
@@ -414,7 +539,7 @@ impl Digests {
         if is_leaf {
             self.leaves.words.prefetch(self.leaves.start(page), Leaves::<Words, GROUPS>::SLOT / LINE);
         } else {
-            let lines = 1 + self.branches.samples().div_ceil(LINE);
+            let lines = (BRANCH_HEADER + self.branches.samples()).div_ceil(LINE);
             self.branches.words.prefetch(self.branches.start(page), lines);
         }
     }
@@ -424,7 +549,7 @@ impl Digests {
     pub(crate) fn learn_branch(&self, branch: &Branch<'_>, above_leaves: bool, again: bool) {
         let key = |index| Some((branch.key(index).ok()?, branch.child(index).ok()?));
         let built = self.branches.learn(branch.page(), branch.count(), again, above_leaves, key);
-        self.count(built, Branches::<Words>::slot_words(self.branches.children));
+        self.count(built, Branches::<Words, BLOCK>::slot_words(self.branches.children));
     }
 
     /// Notes that a leaf was searched without help, or had the key elsewhere than its digest said.
@@ -458,5 +583,117 @@ impl Digests {
         if index < leaf.count() && self.leaves.is_stale(leaf.page(), index, leaf.data_hint(index)) {
             self.learn_leaf(leaf, true);
         }
+    }
+}
+
+#[cfg(all(test, not(bolt_loom)))]
+mod tests {
+    use super::*;
+    use crate::page::{compare_keys, gallop};
+
+    fn words(count: usize) -> Vec<AtomicU64> {
+        (0..count).map(|_| AtomicU64::new(0)).collect()
+    }
+
+    fn random(seed: &mut u64, below: u64) -> u64 {
+        *seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (*seed >> 33) % below
+    }
+
+    /// Keys of many kinds: short, with zeros at the end, long shared prefixes, few different bytes, all alike but for the tail.
+    fn key(seed: &mut u64, kind: u64) -> Vec<u8> {
+        let any = |seed: &mut u64, length: u64, bytes: u64| -> Vec<u8> {
+            (0..length).map(|_| random(seed, bytes) as u8).collect()
+        };
+        match kind {
+            0 => any(seed, 16, 256),
+            1 => {
+                let length = 1 + random(seed, 4);
+                any(seed, length, 3)
+            }
+            2 => [b"tenant-00/object/".as_slice(), &any(seed, 6, 4)].concat(),
+            3 => [vec![7; 40], any(seed, 3, 256)].concat(),
+            4 => {
+                let length = 1 + random(seed, 30);
+                any(seed, length, 2)
+            }
+            _ => [vec![0; random(seed, 12) as usize], vec![1 + random(seed, 255) as u8]].concat(),
+        }
+    }
+
+    fn keys(seed: &mut u64, kind: u64, most: u64) -> Vec<Vec<u8>> {
+        let wanted = 1 + random(seed, most);
+        let mut keys: Vec<Vec<u8>> = (0..wanted).map(|_| key(seed, kind)).collect();
+        keys.sort();
+        keys.dedup();
+        keys
+    }
+
+    #[test]
+    fn what_a_branch_says_for_certain_is_true() {
+        let (mut seed, mut certain, mut asked) = (3, 0, 0);
+        let rounds = if cfg!(miri) { 12 } else { 1500 };
+        for round in 0..rounds {
+            let table = Branches::<_, 16>::new(words(400), 128).unwrap();
+            let separators = keys(&mut seed, round % 6, 128);
+            let at = |index: usize| separators.get(index).map(|key| (&key[..], 100 + index as u64));
+            assert_eq!(table.learn(9, separators.len(), true, true, at), Built::New);
+            for other in 0..60 {
+                // Of the same kind, of another, and the separators themselves.
+                let sought = match other % 3 {
+                    0 => key(&mut seed, round % 6),
+                    1 => key(&mut seed, other % 6),
+                    _ => separators[random(&mut seed, separators.len() as u64) as usize].clone(),
+                };
+                let expected = separators.partition_point(|key| *key <= sought).saturating_sub(1);
+                let guess = table.guess(9, &sought).unwrap();
+                if guess.certain {
+                    assert_eq!((guess.index, guess.child), (expected, 100 + expected as u64), "{sought:?}");
+                    certain += 1;
+                }
+                asked += u32::from(other % 3 == 0 && round % 6 == 0);
+            }
+            assert!(table.guess(9 + 64, b"k").is_none(), "another page");
+            table.forget(9);
+            assert!(table.guess(9, b"k").is_none());
+        }
+        assert!(certain >= asked, "random keys are told apart for certain: {certain} of {asked}");
+    }
+
+    #[test]
+    fn a_search_is_right_from_any_guess_and_short_from_a_good_one() {
+        let (mut seed, mut looked_at, mut searches) = (5, 0, 0);
+        let rounds = if cfg!(miri) { 12 } else { 1500 };
+        for round in 0..rounds {
+            let table = Leaves::<_, GROUPS>::new(words(64), 4096).unwrap();
+            let all = keys(&mut seed, round % 6, 90);
+            let at = |index: usize| all.get(index).map(|key| (&key[..], 40 * index as u64));
+            assert_eq!(table.learn(5, all.len(), false, at), Built::No, "only when asked again");
+            assert_eq!(table.learn(5, all.len(), false, at), Built::New);
+            for other in 0..60 {
+                let sought = if other % 2 == 0 {
+                    all[random(&mut seed, all.len() as u64) as usize].clone()
+                } else {
+                    key(&mut seed, round % 6)
+                };
+                let expected = all.binary_search(&sought);
+                let expected = (expected.unwrap_or_else(|place| place), expected.is_ok());
+                let guess = table.guess(5, &sought).unwrap();
+                for from in [guess.index, random(&mut seed, 200) as usize] {
+                    let found = gallop(all.len(), from, |index| {
+                        looked_at += u32::from(from == guess.index && round % 6 == 0 && all.len() <= 36);
+                        Ok::<_, ()>(compare_keys(&all[index], &sought))
+                    });
+                    assert_eq!(found, Ok(expected));
+                }
+                searches += u32::from(round % 6 == 0 && all.len() <= 36);
+                if guess.there {
+                    assert!(guess.data.abs_diff(40 * guess.index as u64) < 16, "{guess:?}");
+                }
+                let place = expected.0.min(all.len() - 1);
+                assert!(!table.is_stale(5, place, 40 * place as u64));
+            }
+        }
+        assert!(looked_at <= 3 * searches, "{looked_at} keys in {searches} searches");
     }
 }

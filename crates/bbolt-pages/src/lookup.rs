@@ -1,7 +1,7 @@
 //! Looking keys up: one, or many in step; with digests where the file is large, without them elsewhere.
 //!
-//! Owns the two ways from a bucket's root to an element. Both end in a search of the pages themselves, so what a digest says decides how long a lookup
-//! takes and never what it finds. The rest of the art is to have memory fetched before it is needed: the lines that the next steps will read
+//! Owns the two ways from a bucket's root to an element. Both end in a search of the leaf itself; what may be believed of a branch without a look
+//! at it is said in `digest.rs`. The rest of the art is to have memory fetched before it is needed: the lines that the next steps will read
 //! are asked for at once, and what can be checked while they are on their way is checked then. Never changes a page. Limits: as for
 //! every walk, a tree deeper than 32 pages is damage.
 
@@ -81,13 +81,15 @@ fn element_at(index: usize) -> u64 {
     (PAGE_HEADER_BYTES + ELEMENT_BYTES * index) as u64
 }
 
-/// Asks for what a search of a leaf reads if the guess is right: page header, element, key; and the key before, where the key is not expected
-/// to be there and both neighbours have to say so.
+/// Asks for what a search of a leaf reads if the guess is right: element, key, and the value behind it that the caller will look at; or the key
+/// before, where the key is not expected to be there and both neighbours have to say so.
 #[inline(always)]
-fn prefetch_guess(source: &Source<'_>, id: u64, guess: LeafGuess) {
+fn prefetch_guess(source: &Source<'_>, id: u64, guess: LeafGuess, key: &[u8]) {
     source.prefetch(id, element_at(guess.index), 1);
     source.prefetch(id, guess.data, 1);
-    if !guess.there {
+    if guess.there {
+        source.prefetch(id, guess.data + key.len() as u64, 1);
+    } else {
         source.prefetch(id, element_at(guess.index.saturating_sub(1)), 1);
     }
 }
@@ -178,23 +180,17 @@ fn find_digested<'a>(
             continue;
         };
         digests.prefetch(guess.child, guess.above_leaves);
-        if !guess.above_leaves {
-            id = child_guessed(source, digests, id, guess, key)?;
-            continue;
+        if guess.above_leaves {
+            source.prefetch(guess.child, 0, 1);
         }
-        // The lines by which this branch confirms the guess, and the first of the leaf, come together with the leaf's digest.
-        source.prefetch(guess.child, 0, 1);
-        source.prefetch(id, 0, 1);
-        source.prefetch(id, element_at(guess.index), 2);
-        leaf_guess = digests.leaf(guess.child, key);
-        if let Some(guessed) = leaf_guess {
-            prefetch_guess(source, guess.child, guessed);
-        }
-        id = child_guessed(source, digests, id, guess, key)?;
-        if id != guess.child {
+        id = if guess.certain { guess.child } else { child_guessed(source, digests, id, guess, key)? };
+        if guess.above_leaves {
             leaf_guess = digests.leaf(id, key);
+            if let Some(guess) = leaf_guess {
+                prefetch_guess(source, id, guess, key);
+            }
+            break;
         }
-        break;
     }
     let page = source.page(id)?;
     if page.kind() != PageKind::Leaf {
@@ -251,64 +247,39 @@ fn find_many_digested<'a>(
     mut give: impl FnMut(usize, Option<LeafElement<'a>>),
 ) -> Result<()> {
     let mut ids = [root; TOGETHER];
-    let mut guesses: [Option<ChildGuess>; TOGETHER] = [None; TOGETHER];
     // Keys whose page is a branch, as far as is known.
     let mut above = (1_u32 << keys.len()) - 1;
     for _ in 0..=MAX_DEPTH {
         if above == 0 {
             break;
         }
-        let mut bottom = false;
-        for (at, key) in keys.iter().enumerate() {
-            if above >> at & 1 == 0 {
-                continue;
-            }
-            guesses[at] = digests.child(ids[at], key);
-            if let Some(guess) = guesses[at] {
-                digests.prefetch(guess.child, guess.above_leaves);
-                if guess.above_leaves {
-                    bottom = true;
-                    source.prefetch(guess.child, 0, 1);
-                    source.prefetch(ids[at], 0, 1);
-                    source.prefetch(ids[at], element_at(guess.index), 2);
-                }
-            }
-        }
-        if bottom {
-            // The separators that confirm the guesses: the few branches above are in the caches anyway.
-            for (guess, &id) in guesses[..keys.len()].iter().zip(&ids) {
-                if let Some(guess) = guess.filter(|guess| guess.above_leaves) {
-                    prefetch_separators(source, id, guess.index);
-                }
-            }
-        }
         for (at, key) in keys.iter().enumerate() {
             if above >> at & 1 == 0 {
                 continue;
             }
             let id = ids[at];
-            match guesses[at] {
-                Some(guess) => {
-                    ids[at] = child_guessed(source, digests, id, guess, key)?;
-                    if guess.above_leaves {
-                        above &= !(1 << at);
-                    }
+            let Some(guess) = digests.child(id, key) else {
+                let page = source.page(id)?;
+                match page.kind() {
+                    PageKind::Branch => ids[at] = child_plain(source, digests, &page.branch()?, key)?,
+                    _ => above &= !(1 << at),
                 }
-                None => {
-                    let page = source.page(id)?;
-                    match page.kind() {
-                        PageKind::Branch => ids[at] = child_plain(source, digests, &page.branch()?, key)?,
-                        _ => above &= !(1 << at),
-                    }
-                }
+                continue;
+            };
+            digests.prefetch(guess.child, guess.above_leaves);
+            if guess.above_leaves {
+                source.prefetch(guess.child, 0, 1);
+                above &= !(1 << at);
             }
+            ids[at] =
+                if guess.certain { guess.child } else { child_guessed(source, digests, id, guess, key)? };
         }
     }
     let mut leaf_guesses = [None; TOGETHER];
     for (at, key) in keys.iter().enumerate() {
         leaf_guesses[at] = digests.leaf(ids[at], key);
         match leaf_guesses[at] {
-            Some(guess) => prefetch_guess(source, ids[at], guess),
+            Some(guess) => prefetch_guess(source, ids[at], guess, key),
             None => source.prefetch_elements(ids[at]),
         }
     }
@@ -324,15 +295,6 @@ fn find_many_digested<'a>(
         give(at, found.map(|(_, element)| element));
     }
     Ok(())
-}
-
-/// Asks for the separators of element `index` of branch `id` and of the one behind it.
-#[inline(always)]
-fn prefetch_separators(source: &Source<'_>, id: u64, index: usize) {
-    if let Ok(branch) = source.page(id).and_then(|page| Ok(page.branch()?)) {
-        source.prefetch(id, branch.data_hint(index), 1);
-        source.prefetch(id, branch.data_hint(index + 1), 1);
-    }
 }
 
 /// [`find_many`] without digests.

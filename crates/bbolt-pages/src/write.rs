@@ -664,6 +664,9 @@ impl<'a, 'db> Commit<'a, 'db> {
         work.counters.page_alloc += all.map(|run| run.length * db.page_size).sum::<u64>();
 
         let write = |page: u64, bytes: &[u8]| {
+            if let Some(digests) = &db.digests {
+                digests.forget(page);
+            }
             let offset = page * db.page_size;
             db.storage.write_at(offset, bytes).map_err(|error| Error::io("write", offset, error))
         };

@@ -6,8 +6,10 @@
 
 use std::panic::catch_unwind;
 
+use bbolt_pages::digest::Branches;
 use bbolt_pages::free::{FreePages, Run};
 use bbolt_pages::readers::Readers;
+use bolt_sync::atomic::AtomicU64;
 use bolt_sync::cell::UnsafeCell;
 use bolt_sync::sync::{Arc, Mutex};
 use bolt_sync::thread;
@@ -164,4 +166,99 @@ fn a_reader_listed_a_moment_late_is_found() {
 #[test]
 fn a_reader_that_is_not_listed_is_found() {
     assert!(catch_unwind(|| model::<Twin<false>>(1, 4)).is_err(), "the twin must fail");
+}
+
+// ---- digests of branches -------------------------------------------------------------------------------------------
+
+/// One place for digests of two children, which pages with the same key but other children fight for.
+type Digests = Branches<Vec<AtomicU64>, 2>;
+
+fn digests() -> Digests {
+    Branches::new((0..8 + 8 + 1 + 2).map(|_| AtomicU64::new(0)).collect(), 2).expect("one place")
+}
+
+/// The child of page `page` that leads to `m` when transaction `txid` wrote it, and the other one.
+fn children(page: u64, txid: u64) -> [u64; 2] {
+    [10 * page + 100 * txid, 10 * page + 100 * txid + 1]
+}
+
+fn learn(digests: &Digests, page: u64, children: [u64; 2]) {
+    let key = |index: usize| Some(([b"a", b"z"].get(index)?.as_slice(), children[index]));
+    digests.learn(page, 2, true, true, key);
+}
+
+/// Two readers digest two pages into one place and ask for what they digested. `CHECKED` is what the twin leaves out: it believes every guess.
+fn fight<const CHECKED: bool>() {
+    loom::model(|| {
+        let digests = Arc::new(digests());
+        learn(&digests, 1, children(1, 0));
+        let other = {
+            let digests = digests.clone();
+            thread::spawn(move || {
+                learn(&digests, 2, children(2, 0));
+            })
+        };
+        if let Some(guess) = digests.guess(1, b"m")
+            && (guess.certain || !CHECKED)
+        {
+            assert_eq!(guess.child, children(1, 0)[0], "another page's child");
+        }
+        other.join().unwrap();
+    });
+}
+
+#[test]
+fn a_certain_guess_is_of_the_page_that_was_asked_for() {
+    fight::<true>();
+}
+
+#[test]
+fn a_guess_that_is_not_checked_is_found() {
+    assert!(catch_unwind(fight::<false>).is_err(), "the twin must fail");
+}
+
+/// A reader digests the page it sees; the writer replaces it, and, when nobody sees the old one, writes new contents under the old number.
+/// `FORGETS` is what the twin leaves out.
+fn rewrite<const FORGETS: bool>() {
+    loom::model(|| {
+        // The state is the transaction whose contents page 1 has, or 0 for a state without that page.
+        let shared = Arc::new((Readers::<u64>::new(1, 1), digests()));
+        let reader = {
+            let shared = shared.clone();
+            thread::spawn(move || {
+                for _ in 0..2 {
+                    let (registry, digests) = &*shared;
+                    let (txid, wrote) = registry.enter();
+                    if wrote != 0 {
+                        match digests.guess(1, b"m").filter(|guess| guess.certain) {
+                            Some(guess) => assert_eq!(guess.child, children(1, wrote)[0], "old contents"),
+                            None => learn(digests, 1, children(1, wrote)),
+                        }
+                    }
+                    registry.leave(txid);
+                }
+            })
+        };
+        let (registry, digests) = &*shared;
+        registry.publish(2, 0);
+        let mut held = Vec::new();
+        registry.held(&mut held);
+        if held.iter().all(|&txid| txid >= 2) {
+            if FORGETS {
+                digests.forget(1);
+            }
+            registry.publish(3, 3);
+        }
+        reader.join().unwrap();
+    });
+}
+
+#[test]
+fn a_page_written_anew_is_not_answered_from_its_old_digest() {
+    rewrite::<true>();
+}
+
+#[test]
+fn a_digest_that_is_not_forgotten_is_found() {
+    assert!(catch_unwind(rewrite::<false>).is_err(), "the twin must fail");
 }

@@ -8,7 +8,7 @@ use crate::scratch::Scratch;
 const KEYS: u32 = 20_000;
 
 fn filled(scratch: &Scratch) -> Db {
-    let db = Options::new().no_sync(true).open(scratch.path("a.db")).unwrap();
+    let db = Options::new().no_sync(true).digest_from(0).open(scratch.path("a.db")).unwrap();
     db.update(|tx| {
         let mut outer = tx.create_bucket(b"outer")?;
         let mut bucket = outer.create_bucket(b"inner")?;

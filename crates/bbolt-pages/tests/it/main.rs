@@ -21,6 +21,8 @@ mod compact;
 mod crash;
 #[cfg(not(any(miri, bolt_tsan)))]
 mod damage;
+#[cfg(not(any(miri, bolt_tsan)))]
+mod digests;
 #[cfg(not(miri))]
 mod files;
 #[cfg(not(miri))]
