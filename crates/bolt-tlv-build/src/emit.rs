@@ -137,7 +137,7 @@ fn message_enum(code: &mut Code, schema: &Schema) {
     code.open("pub enum Message<'a> {");
     for message in &schema.messages {
         code.doc(&format!("`{}`.", message.name));
-        code.line(&format!("{0}({0}View<'a>),", message.type_name));
+        code.variant(&message.type_name, &format!("{}View<'a>", message.type_name));
     }
     code.doc(
         "A message this schema does not know, of a newer sender perhaps. Skip it: the stream is in step.",
@@ -160,16 +160,16 @@ fn message_enum(code: &mut Code, schema: &Schema) {
         &["type_id: u16", "payload: &'a [u8]"],
         " -> Result<Self, bolt_tlv::DecodeError>",
     );
-    code.open("match type_id {");
+    code.open("Ok(match type_id {");
     for message in &schema.messages {
         let name = &message.type_name;
         code.open(&format!("{name}::TYPE_ID => {{"));
-        code.line(&format!("let view = {name}::decode(payload)?;"));
-        code.line(&format!("Ok(Self::{name}(view))"));
+        code.line("let view = bolt_tlv::View::decode(payload)?;");
+        code.line(&format!("Self::{name}(view)"));
         code.close("}");
     }
-    code.line("_ => Ok(Self::Unknown { type_id, payload }),");
-    code.close("}");
+    code.line("_ => Self::Unknown { type_id, payload },");
+    code.close("})");
     code.close("}");
     code.blank();
     code.doc("The same, for a receiver that must know every message.");
@@ -188,7 +188,7 @@ fn message_enum(code: &mut Code, schema: &Schema) {
     code.open("pub const fn type_id(&self) -> u16 {");
     code.open("match self {");
     for message in &schema.messages {
-        code.pair(&format!("Self::{}(_) =>", message.type_name), &format!("{}::TYPE_ID,", message.type_name));
+        code.arm(&format!("Self::{}(_)", message.type_name), &format!("{}::TYPE_ID", message.type_name));
     }
     code.line("Self::Unknown { type_id, .. } => *type_id,");
     code.close("}");
@@ -279,6 +279,8 @@ fn services(code: &mut Code, input: &Input<'_>) {
     code.blank();
     let file = input.services_file.unwrap_or_default();
     code.doc(&format!("One configuration for each service of `{file}`. A service that is not there is a name the compiler does not find."));
+    // The schema's own module may have the same name.
+    code.line("#[allow(clippy::module_inception)]");
     code.open("pub mod services {");
     for (index, service) in input.services.iter().enumerate() {
         if index > 0 {

@@ -229,7 +229,7 @@ impl Emitter<'_> {
         code.blank();
         code.open(&format!("impl {name} {{"));
         code.doc("Its name in the schema.");
-        code.line(&format!("pub const NAME: &'static str = \"{}\";", message.name));
+        code.pair("pub const NAME: &'static str =", &format!("\"{}\";", message.name));
         code.doc("The id in its header.");
         code.line(&format!("pub const TYPE_ID: u16 = {};", message.id));
         code.doc("The version in its header, raised with each field that is added.");
@@ -267,7 +267,7 @@ impl Emitter<'_> {
         code.open(&format!("{head} {{"));
         for field in &self.message.fields {
             self.field_doc(code, field);
-            code.member(&format!("pub {}", field.rust_name), &ty(field));
+            code.typed(&format!("pub {}:", field.rust_name), &ty(field), ",");
         }
         code.close("}");
     }
@@ -276,7 +276,7 @@ impl Emitter<'_> {
     fn message_impl(&self, code: &mut Code, target: &str, size: &str, write: &str) {
         let name = &self.message.type_name;
         code.blank();
-        code.open(&format!("impl bolt_tlv::Message for {target} {{"));
+        code.implement(" bolt_tlv::Message", target);
         for (constant, ty) in [
             ("NAME", "&'static str"),
             ("TYPE_ID", "u16"),
@@ -284,7 +284,7 @@ impl Emitter<'_> {
             ("MAX_SIZE", "usize"),
             ("BUFFER_CLASS", "usize"),
         ] {
-            code.line(&format!("const {constant}: {ty} = {name}::{constant};"));
+            code.pair(&format!("const {constant}: {ty} ="), &format!("{name}::{constant};"));
         }
         code.blank();
         code.open("fn encoded_len(&self) -> usize {");
@@ -305,7 +305,7 @@ impl Emitter<'_> {
                 code.call(&format!("bytes += {}::{size}", self.forms.path(&field.ty)), &[&value], ";");
             }
             code.line("// What is longer than the schema allows is refused when it is written.");
-            code.line(&format!("bytes.0.min({name}::MAX_SIZE)"));
+            code.line("bytes.0.min(<Self as bolt_tlv::Message>::MAX_SIZE)");
         }
         code.close("}");
         code.blank();
@@ -324,7 +324,7 @@ impl Emitter<'_> {
     fn conversion(&self, code: &mut Code) {
         let name = &self.message.type_name;
         code.blank();
-        code.open(&format!("impl TryFrom<{name}View<'_>> for {name} {{"));
+        code.implement(&format!(" TryFrom<{name}View<'_>>"), name);
         code.line("type Error = bolt_tlv::DecodeError;");
         code.blank();
         let view = if self.message.fields.is_empty() { "_view" } else { "view" };
@@ -341,30 +341,40 @@ impl Emitter<'_> {
                 // By value, a method of this name would be the conversion that every type has.
                 code.line("let view = &view;");
             }
-            code.open("Ok(Self {");
-            for field in &self.message.fields {
-                let accessor = format!("view.{}()", field.rust_name);
-                let (member, ty) = (&field.rust_name, &field.ty);
-                let boxed = self.schema.measure().is_boxed(ty);
-                match ty {
-                    Type::Fixed(_) if !boxed && is_always_right(ty) => {
-                        code.pair(&format!("{member}:"), &format!("*{accessor},"));
-                    }
-                    _ if is_always_right(ty) && !boxed => {
-                        code.pair(&format!("{member}:"), &format!("{accessor},"));
-                    }
-                    Type::Bool | Type::Enum(_) => code.pair(&format!("{member}:"), &format!("{accessor}?,")),
-                    _ => {
-                        let question = if is_always_right(ty) { "" } else { "?" };
-                        let argument = format!("{accessor}{question}");
-                        code.call(&format!("{member}: {}::own", self.forms.path(ty)), &[&argument], "?,");
-                    }
-                }
-            }
-            code.close("})");
+            self.converted_fields(code);
         }
         code.close("}");
         code.close("}");
+    }
+
+    fn converted_fields(&self, code: &mut Code) {
+        let boxed = |ty: &Type| self.schema.measure().is_boxed(ty);
+        // What an accessor gives as it is; the object before it and what stands behind it.
+        let plain = |ty: &Type| match ty {
+            Type::Fixed(_) if !boxed(ty) => Some(("*view", "")),
+            _ if is_always_right(ty) && !boxed(ty) => Some(("view", "")),
+            Type::Bool | Type::Enum(_) => Some(("view", "?")),
+            _ => None,
+        };
+        if let [field] = self.message.fields.as_slice()
+            && let Some((object, question)) = plain(&field.ty)
+            && code.short_literal("Ok(Self", &format!("{0}: {object}.{0}(){question}", field.rust_name), ")")
+        {
+            return;
+        }
+        code.open("Ok(Self {");
+        for field in &self.message.fields {
+            let method = format!(".{}()", field.rust_name);
+            let (member, ty) = (&field.rust_name, &field.ty);
+            if let Some((object, question)) = plain(ty) {
+                code.given(member, object, &method, &format!("{question},"));
+            } else {
+                let question = if is_always_right(ty) { "" } else { "?" };
+                let argument = format!("view{method}{question}");
+                code.call(&format!("{member}: {}::own", self.forms.path(ty)), &[&argument], "?,");
+            }
+        }
+        code.close("})");
     }
 
     fn borrowed(&self, code: &mut Code) {
@@ -430,7 +440,7 @@ impl Emitter<'_> {
         }
         code.close("}");
         code.blank();
-        code.open(&format!("impl<'a> bolt_tlv::View<'a> for {name}View<'a> {{"));
+        code.implement("<'a> bolt_tlv::View<'a>", &format!("{name}View<'a>"));
         code.line(&format!("type Message = {name};"));
         code.blank();
         code.function("fn decode", &["payload: &'a [u8]"], " -> Result<Self, bolt_tlv::DecodeError>");
@@ -439,7 +449,7 @@ impl Emitter<'_> {
         code.close("}");
         code.close("}");
         code.blank();
-        code.open(&format!("impl<'a> wire::Decode<'a> for {name}View<'a> {{"));
+        code.implement("<'a> wire::Decode<'a>", &format!("{name}View<'a>"));
         let reader = if message.fields.is_empty() { "_reader" } else { "reader" };
         code.function(
             "fn decode_from",
@@ -458,9 +468,8 @@ impl Emitter<'_> {
         code.close("}");
         if !message.fields.is_empty() {
             code.blank();
-            // A field may be called `from_block` or `next`; its accessor is no conversion and no iterator for that.
-            code.line("#[allow(clippy::should_implement_trait, clippy::type_complexity)]");
-            code.line("#[allow(clippy::wrong_self_convention)]");
+            // A field may be called `new`, `len`, `from_block` or `next`; its accessor promises nothing for that.
+            code.line("#[allow(clippy::style, clippy::complexity)]");
             code.open(&format!("impl<'a> {name}View<'a> {{"));
             let mut first = true;
             for (number, part) in self.parts.iter().enumerate() {
@@ -581,7 +590,7 @@ impl Emitter<'_> {
         match message.fixed {
             Some(bytes) => code.line(&format!("reader.skip({bytes}, field)")),
             None if message.frozen => {
-                code.line(&format!("wire::read_frozen::<{name}View<'_>>(reader, Self::NAME, field)?;"));
+                code.line("wire::read_frozen::<Self::View<'_>>(reader, Self::NAME, field)?;");
                 code.line("Ok(())");
             }
             None => code.line("wire::skip_nested(reader, Self::MAX_SIZE, field)"),
