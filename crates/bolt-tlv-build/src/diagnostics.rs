@@ -38,6 +38,8 @@ struct Problem {
     what: String,
     help: String,
     quote: String,
+    /// Characters of the line in front of the quote.
+    cut: usize,
 }
 
 /// Why no code was generated: every problem found, each with file, line and column, what was found, and what was expected.
@@ -86,6 +88,7 @@ impl Error {
             what: what.into(),
             help: help.into(),
             quote: String::new(),
+            cut: 0,
         };
         Self { problems: vec![problem], left_out: 0 }
     }
@@ -112,10 +115,12 @@ impl fmt::Display for Problem {
         write!(f, "{}:{}:{}: {}", self.file, place.line, place.column, self.what)?;
         let number = place.line.to_string();
         let margin = number.len().max(4);
-        write!(f, "\n{number:>margin$} | {}", self.quote)?;
-        if place.column <= self.quote.chars().count() + 1 {
+        let dots = if self.cut > 0 { "…" } else { "" };
+        write!(f, "\n{number:>margin$} | {dots}{}", self.quote)?;
+        let column = place.column - self.cut;
+        if column <= self.quote.chars().count() + 1 {
             // Tabs are kept, so that the mark stands under its character however wide the reader's tabs are.
-            let before = self.quote.chars().take(place.column - 1);
+            let before = dots.chars().chain(self.quote.chars()).take(column - 1 + dots.chars().count());
             let blank: String = before.map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
             write!(f, "\n{:>margin$} | {blank}^", "")?;
         } else {
@@ -164,19 +169,22 @@ impl<'a> Problems<'a> {
     /// Notes a problem. `help` stands behind the mark under the line: what was expected, or what to do.
     pub(crate) fn add(&mut self, place: Place, what: impl Into<String>, help: impl Into<String>) {
         let line = self.lines.get(place.line - 1).copied().unwrap_or_default();
+        // Of a long line the part around the place is shown.
+        let cut = if place.column > QUOTE_CHARS_MAX { place.column - QUOTE_CHARS_MAX / 2 } else { 0 };
         // Controls would disturb the terminal, and a quote is one line.
-        let quote =
-            line.chars().take(QUOTE_CHARS_MAX).map(|c| if c.is_control() && c != '\t' { ' ' } else { c });
-        let quote = quote.collect();
+        let clean = |c: char| if c.is_control() && c != '\t' { ' ' } else { c };
+        let quote = line.chars().skip(cut).take(QUOTE_CHARS_MAX).map(clean).collect();
         let (file, place) = (self.file.to_owned(), Some(place));
-        self.error.push(Problem { file, place, what: what.into(), help: help.into(), quote });
+        self.error.push(Problem { file, place, what: what.into(), help: help.into(), quote, cut });
     }
 
     pub(crate) fn is_empty(&self) -> bool {
         self.error.is_empty()
     }
 
-    pub(crate) fn finish(self) -> Error {
+    /// All of them, in the order of the lines.
+    pub(crate) fn finish(mut self) -> Error {
+        self.error.problems.sort_by_key(|problem| problem.place);
         self.error
     }
 }

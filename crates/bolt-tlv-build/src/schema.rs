@@ -100,7 +100,7 @@ impl Schema {
             problems.add(start, "the file is empty", "expected `messages:` and its list");
             return Err(problems.finish());
         };
-        let mut reader = Reader { problems: &mut problems };
+        let mut reader = Reader { problems: &mut problems, refused: Vec::new() };
         let schema = reader.schema(&root);
         let schema = schema.and_then(|schema| reader.complete(schema, size_max));
         match schema {
@@ -125,6 +125,8 @@ struct DraftType<'n> {
 
 struct Reader<'p, 'f> {
     problems: &'p mut Problems<'f>,
+    /// Names of enums and messages that have a problem of their own. A field that names one has none.
+    refused: Vec<String>,
 }
 
 /// A mapping whose keys are taken out one by one.
@@ -188,6 +190,7 @@ impl Reader<'_, '_> {
     fn enumeration(&mut self, node: &Node) -> Option<Enumeration> {
         let entries = self.entries(node, "an enum", ENUM_KEYS)?;
         let (name, place) = self.type_name(&entries, "enum")?;
+        self.refused.push(name.to_owned());
         let repr = match entries.get(&["repr"]) {
             None => None,
             Some((_, node)) => match node.text() {
@@ -215,11 +218,12 @@ impl Reader<'_, '_> {
                 for (key, node) in named.iter().take(VARIANTS_MAX + 1) {
                     let Some(value) = node.number() else {
                         let what = format!("expected a number, found {}", node.describe());
-                        self.problems.add(
-                            node.place,
-                            what,
-                            format!("the form is `{}: 0`", yaml::shortened(&key.text)),
+                        let help = format!(
+                            "expected a whole number from 0 to {}: `{}: 0`",
+                            u32::MAX,
+                            yaml::shortened(&key.text)
                         );
+                        self.problems.add(node.place, what, help);
                         continue;
                     };
                     self.variant(&key.text, key.place, Some(value), String::new(), &mut variants);
@@ -294,6 +298,7 @@ impl Reader<'_, '_> {
         }
         let type_name = names::type_name(name);
         let variants = variants.into_iter().map(|(variant, _)| variant).collect();
+        self.refused.pop();
         Some(Enumeration {
             name: name.to_owned(),
             type_name,
@@ -354,6 +359,7 @@ impl Reader<'_, '_> {
     fn message<'n>(&mut self, node: &'n Node) -> Option<Draft<'n>> {
         let entries = self.entries(node, "a message", MESSAGE_KEYS)?;
         let (name, place) = self.type_name(&entries, "message")?;
+        self.refused.push(name.to_owned());
         let id_entry = entries.get(&["id"]);
         let id = id_entry.and_then(|(_, node)| self.number(node, 1, u64::from(u16::MAX)));
         let id = id.and_then(|id| u16::try_from(id).ok());
@@ -410,7 +416,8 @@ impl Reader<'_, '_> {
                         continue;
                     };
                     let max = entries.get(&["max", "max_length", "max_items"]);
-                    let max = max.and_then(|(_, node)| self.number(node, 1, u64::from(u32::MAX)));
+                    // A wrong one has been told; 1 stands in for it, so that the type is not said to have none.
+                    let max = max.map(|(_, node)| self.number(node, 1, u64::from(u32::MAX)).unwrap_or(1));
                     let since = entries.get(&["since"]).and_then(|(_, node)| self.number(node, 1, 255));
                     let since = since.map_or(1, |since| since as u8);
                     let optional = self.boolean(&entries, "optional");
@@ -482,6 +489,7 @@ impl Reader<'_, '_> {
             place,
             id_place: id_entry.map(|(_, node)| node.place),
         };
+        self.refused.pop();
         Some(Draft { message, types })
     }
 
@@ -573,6 +581,9 @@ impl Reader<'_, '_> {
                 rust.insert(derived, (name.clone(), place));
             }
             names.entry(name.clone()).or_insert(named);
+        }
+        for name in &self.refused {
+            names.entry(name.clone()).or_insert(Named::Refused);
         }
         names
     }
@@ -750,9 +761,12 @@ impl Reader<'_, '_> {
                 self.problems.add(key.place, what, "expected each key once");
             } else if !allowed.contains(&text) {
                 let what = format!("{of} has no key `{}`", yaml::shortened(text));
-                let help = suggest(text, allowed.iter().copied(), || {
-                    format!("expected one of: {}", allowed.join(", "))
-                });
+                let help = match text {
+                    "<<" => "merged mappings are not taken: write the keys out".to_owned(),
+                    _ => suggest(text, allowed.iter().copied(), || {
+                        format!("expected one of: {}", allowed.join(", "))
+                    }),
+                };
                 self.problems.add(key.place, what, help);
             }
         }

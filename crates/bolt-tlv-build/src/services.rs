@@ -94,11 +94,12 @@ impl Reader<'_, '_, '_> {
             Ok(root) => root,
             Err(error) => {
                 let what = format!("this is not TOML: {}", shortened(error.message()));
-                self.add(
-                    error.span().unwrap_or(0..0),
-                    what,
-                    "expected `[service.NAME]` and `messages = […]`",
-                );
+                let help = if error.message().contains("duplicate") {
+                    "expected each table and each key once"
+                } else {
+                    "expected `[service.NAME]` and `messages = […]`"
+                };
+                self.add(error.span().unwrap_or(0..0), what, help);
                 return None;
             }
         };

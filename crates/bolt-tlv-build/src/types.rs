@@ -186,6 +186,8 @@ impl Measure<'_> {
 pub(crate) enum Named {
     Enum(usize),
     Message(usize),
+    /// It is in the file, and what is wrong with it has been told.
+    Refused,
 }
 
 /// One row of the built-in names without arguments, beside the integers and `bytesN`.
@@ -412,6 +414,8 @@ impl<'a, 'p, 'f> Parser<'a, 'p, 'f> {
         match self.names.get(name) {
             Some(Named::Enum(index)) => Ok(Type::Enum(*index)),
             Some(Named::Message(index)) => Ok(Type::Message(*index)),
+            // Anything stands in for it: the schema is refused already.
+            Some(Named::Refused) => Ok(Type::Bool),
             None => {
                 let mut own: Vec<&str> = self.names.keys().map(String::as_str).collect();
                 own.sort_unstable();
@@ -479,6 +483,11 @@ impl<'a, 'p, 'f> Parser<'a, 'p, 'f> {
             Some(_) => self.fail(
                 start,
                 format!("{digits} is out of range"),
+                "expected a number from 1 to 4294967295",
+            ),
+            None if !digits.is_empty() && digits.chars().all(|c| c.is_ascii_digit()) => self.fail(
+                start,
+                format!("{} is out of range", crate::yaml::shortened(digits)),
                 "expected a number from 1 to 4294967295",
             ),
             None => self.fail(

@@ -41,6 +41,7 @@ impl Node {
     pub(crate) fn describe(&self) -> String {
         match &self.value {
             Value::Scalar { text, quoted: false } if text.is_empty() => "nothing".to_owned(),
+            Value::Scalar { text, quoted: true } => format!("the text `{:?}`", shortened(text)),
             Value::Scalar { text, .. } => format!("`{}`", shortened(text)),
             Value::Sequence(_) => "a list".to_owned(),
             Value::Mapping(_) => "a mapping".to_owned(),
@@ -135,7 +136,12 @@ pub(crate) fn parse(text: &str, problems: &mut Problems<'_>) -> Option<Node> {
             Ok(event) => event,
             Err(error) => {
                 let what = format!("this is not YAML: {}", shortened(error.info()));
-                problems.add(place_of(*error.marker()), what, "expected `messages:` and its list");
+                let help = if error.info().contains("tab") {
+                    "expected spaces: YAML does not indent with tabs"
+                } else {
+                    "expected `messages:` and its list"
+                };
+                problems.add(place_of(*error.marker()), what, help);
                 return None;
             }
         };

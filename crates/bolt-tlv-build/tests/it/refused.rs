@@ -1,12 +1,16 @@
 //! Every kind of file that is refused, and what is said about it: `tests/refused/NAME.yaml`, with `NAME.toml` where it is about services, and
-//! the whole error in `NAME.expected`.
+//! the whole error in `NAME.expected`; and that the compiler says it too, as it refuses what is in `tests/misuse`.
 //!
-//! Owns the command that renews them: `BOLT_TLV_RENEW=1 TRYBUILD=overwrite cargo test -p bolt-tlv-build refused`. Read the difference before
-//! committing it.
+//! Owns the command that renews what is expected: `BOLT_TLV_RENEW=1 cargo test -p bolt-tlv-build refused`. Read the difference before committing
+//! it. Of the compiler's answer only our own lines, the code of the error and its line are compared: the rest changes with the compiler.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use bolt_tlv_build::Config;
+
+/// Where the cases are put together that the compiler is to refuse.
+const COMPILED: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/refused");
 
 fn directory() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join("refused")
@@ -18,16 +22,21 @@ fn read(path: &Path) -> String {
         .replace("\r\n", "\n")
 }
 
-#[test]
-fn every_mistake_is_told_with_its_line_and_what_was_expected() {
-    let renew = std::env::var_os("BOLT_TLV_RENEW").is_some();
-    let mut seen = 0;
+/// A case: its name, the answer to it, and the same answer as code.
+struct Case {
+    name: String,
+    expected: PathBuf,
+    error: String,
+    code: String,
+}
+
+fn cases() -> Vec<Case> {
+    let mut cases = Vec::new();
     for entry in std::fs::read_dir(directory()).expect("the cases are there") {
         let path = entry.expect("is readable").path();
         if path.extension().is_none_or(|extension| extension != "yaml") {
             continue;
         }
-        seen += 1;
         let name = path.file_stem().and_then(|name| name.to_str()).expect("cases have plain names");
         let mut config = Config::from_text(read(&path));
         let services = path.with_extension("toml");
@@ -35,27 +44,94 @@ fn every_mistake_is_told_with_its_line_and_what_was_expected() {
             config = config.services_text(read(&services));
         }
         let error = config.generate_code().expect_err(&path.display().to_string());
-        let text = format!("{error}\n");
         assert_eq!(format!("{error:?}"), format!("\n{error}"), "a build script's main prints it as it is");
-        let expected = path.with_extension("expected");
-        let shown = directory().with_file_name("ui").join("refused").join(name).with_extension("rs");
-        let code = format!(
-            "//! `tests/refused/{name}` as the compiler shows it.\n\n{}\nfn main() {{}}\n",
-            config.generate_code_or_compile_error()
-        );
-        if renew {
-            std::fs::write(&expected, &text).expect("the tree is writable");
-            std::fs::write(&shown, &code).expect("the tree is writable");
+        cases.push(Case {
+            name: name.to_owned(),
+            expected: path.with_extension("expected"),
+            error: format!("{error}\n"),
+            code: config.generate_code_or_compile_error(),
+        });
+    }
+    assert!(cases.len() >= 20, "{} cases", cases.len());
+    cases
+}
+
+#[test]
+fn every_mistake_is_told_with_its_line_and_what_was_expected() {
+    for case in cases() {
+        if std::env::var_os("BOLT_TLV_RENEW").is_some() {
+            std::fs::write(&case.expected, &case.error).expect("the tree is writable");
         } else {
-            assert_eq!(text, read(&expected), "{}", path.display());
-            assert_eq!(code, read(&shown), "{}", shown.display());
+            assert_eq!(case.error, read(&case.expected), "{}", case.name);
         }
     }
-    assert!(seen >= 20, "{seen} cases");
-    // The compiler's own words, for these files and for generated code that is used wrongly. Here, since renewing writes what it compiles.
-    let cases = trybuild::TestCases::new();
-    cases.compile_fail("tests/ui/refused/*.rs");
-    cases.compile_fail("tests/ui/misuse/*.rs");
+}
+
+/// trybuild compiles; what it is told to write down is what is looked at here, so that the words of one compiler bind no other.
+#[test]
+fn the_compiler_says_so_too_and_refuses_what_is_used_wrongly() {
+    let compiled = Path::new(COMPILED);
+    let written = |path: &Path, text: &str| {
+        std::fs::create_dir_all(path.parent().expect("a directory")).expect("the directory is writable");
+        std::fs::write(path, text).expect("the directory is writable");
+    };
+    if compiled.exists() {
+        std::fs::remove_dir_all(compiled).expect("it is ours");
+    }
+    let refused = cases();
+    for case in &refused {
+        let code = format!("{}\nfn main() {{}}\n", case.code);
+        written(&compiled.join("cases").join(&case.name).with_extension("rs"), &code);
+    }
+    let mut misused = Vec::new();
+    for entry in std::fs::read_dir(directory().with_file_name("misuse")).expect("the cases are there") {
+        let path = entry.expect("is readable").path();
+        let text = read(&path);
+        let file_name = path.file_name().expect("it is a file").to_owned();
+        written(&compiled.join("cases").join(&file_name), &text);
+        misused.push((file_name, text));
+    }
+    let golden = directory().with_file_name("golden");
+    for name in ["source.rs.txt", "first.rs.txt"] {
+        written(&compiled.join("golden").join(name), &read(&golden.join(name)));
+    }
+    let mut child = Command::new(std::env::current_exe().expect("this test"));
+    child.args([
+        "--exact",
+        "refused::for_another_test_trybuild_writes_down_what_the_compiler_says",
+        "--ignored",
+    ]);
+    let output = child.env("TRYBUILD", "overwrite").output().expect("this test runs again");
+    let said = |name: &Path| {
+        let path = compiled.join("cases").join(name).with_extension("stderr");
+        std::fs::read_to_string(&path).unwrap_or_else(|error| {
+            panic!("{}: {error}\n{}", path.display(), String::from_utf8_lossy(&output.stdout))
+        })
+    };
+    for case in &refused {
+        let said = said(Path::new(&case.name));
+        let mut lines = said.lines().map(str::trim);
+        for line in case.error.lines().map(str::trim) {
+            assert!(
+                lines.any(|said| said == line),
+                "{}: the compiler does not say `{line}`:\n{said}",
+                case.name
+            );
+        }
+    }
+    for (name, text) in &misused {
+        let said = said(Path::new(name));
+        let mark = |(index, line): (usize, &str)| Some((index + 1, line.split_once("//~ ")?.1.to_owned()));
+        let (line, code) = text.lines().enumerate().find_map(mark).expect("a line is marked");
+        let place = format!("{}:{line}:", name.display());
+        assert!(said.contains(&format!("error[{code}]")) && said.contains(&place), "{said}");
+    }
+}
+
+#[test]
+#[ignore = "the test above runs it, with TRYBUILD=overwrite"]
+fn for_another_test_trybuild_writes_down_what_the_compiler_says() {
+    trybuild::TestCases::new().compile_fail(Path::new(COMPILED).join("cases").join("*.rs"));
 }
 
 #[test]

@@ -2,13 +2,13 @@
 
 #[allow(dead_code)]
 mod messages {
-    include!("../../golden/source.rs.txt");
+    include!("../golden/source.rs.txt");
 }
 
 use messages::Message;
 
 fn main() {
-    match Message::decode(1, &[]).unwrap() {
+    match Message::decode(1, &[]).unwrap() { //~ E0004
         Message::SwapEvent(_) | Message::PoolStateUpdate(_) => {}
     }
 }

@@ -2,9 +2,9 @@
 
 #[allow(dead_code)]
 mod messages {
-    include!("../../golden/source.rs.txt");
+    include!("../golden/source.rs.txt");
 }
 
 fn main() {
-    let _ = messages::SwapEvnt::decode(&[]);
+    let _ = messages::SwapEvnt::decode(&[]); //~ E0433
 }
