@@ -1,7 +1,7 @@
 //! `cargo xtask alone [crate]`: each library by itself, as somebody who adds just that one would meet it.
 //!
 //! Owns three proofs a library: it checks and passes its tests with no, default and all features; it builds for a
-//! bare-metal target where its manifest promises `no-std`; and a scratch project outside the workspace builds it from
+//! bare-metal target where its manifest promises `no-std`, as does what it generates in an unpublished member's build script; and a scratch project outside the workspace builds it from
 //! its packaged tarball and runs the examples of its README; where the README shows the files of a whole program, that program is built
 //! and run too. Limits: one version of each dependency, the one Cargo
 //! picks today; features that build C need `make`.
@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use crate::run::{Context, Outcome, Run, StageResult};
 use crate::tools;
-use crate::workspace::{self, Package};
+use crate::workspace::{self, Kind, Package};
 
 /// Cortex-M4: 32-bit, no operating system, no `std`.
 const BARE_METAL: &str = "thumbv7em-none-eabi";
@@ -23,7 +23,8 @@ pub(crate) fn run(context: &Context, arguments: &[String]) -> StageResult {
     let all = workspace::load(context)?;
     let libraries =
         workspace::select(all.clone(), arguments, |package| package.published && package.library)?;
-    let bare_metal = libraries.iter().any(|package| package.no_std) && {
+    let bare = on_bare_metal(&all, &libraries);
+    let bare_metal = !bare.is_empty() && {
         let had = tools::target(context, BARE_METAL);
         if let Err(reason) = &had {
             context.skip(format!("no_std on {BARE_METAL}: {reason}"));
@@ -47,16 +48,30 @@ pub(crate) fn run(context: &Context, arguments: &[String]) -> StageResult {
             judge(format!("{} check, {shown}", package.name), cargo("check").go());
             judge(format!("{} test, {shown}", package.name), cargo("test").go());
         }
-        if package.no_std && bare_metal {
-            let check = context
-                .cargo()
-                .args(["check", "--package", &package.name, "--no-default-features", "--target", BARE_METAL])
-                .env("CARGO_TARGET_DIR", context.flavour("targets"));
-            judge(format!("{} no_std", package.name), check.go());
-        }
+    }
+    for package in bare.iter().filter(|_| bare_metal) {
+        let check = context
+            .cargo()
+            .args(["check", "--package", &package.name, "--no-default-features", "--target", BARE_METAL])
+            .env("CARGO_TARGET_DIR", context.flavour("targets"));
+        judge(format!("{} no_std", package.name), check.go());
     }
     judge("packaged tarballs".to_owned(), tarballs(context, &all, &libraries));
     if failed.is_empty() { Ok(Outcome::Passed) } else { Err(format!("failed: {}", failed.join("; "))) }
+}
+
+/// What must build without an operating system: libraries that promise it, and members that promise it for code which a library generates
+/// in their build scripts.
+fn on_bare_metal<'p>(all: &'p [Package], libraries: &'p [Package]) -> Vec<&'p Package> {
+    let generated = all.iter().filter(|package| {
+        let builds = |name: &str| libraries.iter().any(|library| library.name == name);
+        let dependencies = &package.dependencies;
+        !package.published
+            && dependencies
+                .iter()
+                .any(|dependency| dependency.kind == Kind::Build && builds(&dependency.name))
+    });
+    libraries.iter().chain(generated).filter(|package| package.no_std).collect()
 }
 
 /// None, default and all features, each once: a crate without features has a single set.
@@ -207,6 +222,7 @@ impl Drop for Scratch {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::workspace::Dependency;
 
     #[test]
     fn the_files_of_a_program_are_found_in_a_readme() {
@@ -216,6 +232,30 @@ mod tests {
         let paths: Vec<&str> = files.iter().map(|(path, _)| path.as_str()).collect();
         assert_eq!(paths, ["Cargo.toml", "src/main.rs"]);
         assert_eq!(files[1].1, "// src/main.rs\nfn main() {}\n");
+    }
+
+    #[test]
+    fn generated_code_goes_to_bare_metal_with_its_generator() {
+        let package = |name: &str, published, no_std, kind| Package {
+            name: name.to_owned(),
+            published,
+            no_std,
+            dependencies: vec![Dependency { name: "generator".to_owned(), kind, ..Dependency::default() }],
+            ..Package::default()
+        };
+        let all = [
+            package("generator", true, false, Kind::Normal),
+            package("small", true, true, Kind::Normal),
+            package("generated", false, true, Kind::Build),
+            package("hosted", false, false, Kind::Build),
+            package("tests", false, true, Kind::Development),
+        ];
+        let names = |libraries: &[Package]| -> Vec<String> {
+            on_bare_metal(&all, libraries).iter().map(|package| package.name.clone()).collect()
+        };
+        assert_eq!(names(&all[..2]), ["small", "generated"]);
+        assert_eq!(names(&all[..1]), ["generated"]);
+        assert_eq!(names(&all[1..2]), ["small"]);
     }
 
     #[test]

@@ -18,6 +18,8 @@ mod layout;
 #[cfg(any(test, feature = "model"))]
 pub mod model;
 mod names;
+#[cfg(any(test, feature = "model"))]
+mod samples;
 mod schema;
 mod services;
 mod types;
@@ -231,7 +233,7 @@ impl Config {
         };
         // The generated file is the same wherever it is built, so it names the files without their directories.
         let short = |path: &Path| {
-            path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned())
+            path.file_name().map_or_else(String::new, |name| yaml::shortened(&name.to_string_lossy()))
         };
         let services_name = self.services.as_ref().map(|source| short(&source.path));
         debug_assert_eq!(services_file.is_some(), services_name.is_some());

@@ -2,7 +2,8 @@
 //!
 //! Owns what must hold whatever the bytes are. Never writes a file. Limits: the crate's own.
 
-use crate::Config;
+use crate::schema::Schema;
+use crate::{Config, Error, samples};
 
 /// Between the schema and the configuration in the bytes of a fuzzer.
 pub const SEPARATOR: u8 = 0;
@@ -53,6 +54,15 @@ pub fn schema(bytes: &[u8]) -> bool {
             false
         }
     }
+}
+
+/// Code that makes random messages of the schema of `config`, for tests of generated code; `path` is the module that has that code.
+///
+/// # Errors
+/// As [`Config::generate`].
+pub fn samples(config: &Config, path: &str) -> Result<String, Error> {
+    let schema = Schema::parse(&config.schema.name(), &config.schema.read()?, config.size_max)?;
+    Ok(samples::file(&schema, path))
 }
 
 #[cfg(test)]
