@@ -14,8 +14,11 @@ static ALLOCATOR: CountingAlloc = CountingAlloc::new();
 /// How many random messages of each kind are tried.
 const ROUNDS: u64 = if cfg!(miri) { 2 } else { 12 };
 
-/// A longer payload is not cut at every byte.
+/// A longer payload is not cut at every byte …
 const LONG_BYTES: usize = 600;
+
+/// … and one above this at a few.
+const HUGE_BYTES: usize = 20_000;
 
 include!(concat!(env!("OUT_DIR"), "/samples.rs"));
 
@@ -226,7 +229,8 @@ impl Probe {
         read: &impl Fn(&[u8]) -> Result<M, DecodeError>,
         random: &mut Random,
     ) {
-        let step = payload.len().div_ceil(LONG_BYTES).max(1);
+        let cuts = if payload.len() > HUGE_BYTES { 10 } else { LONG_BYTES };
+        let step = payload.len().div_ceil(cuts).max(1);
         for end in
             (0..payload.len()).step_by(step).map(|end| end + random.below(step).min(payload.len() - 1 - end))
         {
@@ -248,7 +252,12 @@ impl Probe {
         read: &impl Fn(&[u8]) -> Result<M, DecodeError>,
         random: &mut Random,
     ) {
-        for _ in 0..if payload.is_empty() { 0 } else { 20 } {
+        let times = match payload.len() {
+            0 => 0,
+            HUGE_BYTES.. => 2,
+            _ => 20,
+        };
+        for _ in 0..times {
             let mut damaged = payload.to_vec();
             for _ in 0..=random.below(3) {
                 let at = random.below(damaged.len());
