@@ -13,3 +13,5 @@ mod pools;
 mod ready;
 #[cfg(feature = "strings")]
 mod strings;
+#[cfg(all(feature = "arenas", feature = "maps", feature = "strings"))]
+mod study;
