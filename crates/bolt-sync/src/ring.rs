@@ -1,5 +1,5 @@
-//! Owns: the ring between one producer and one consumer, in place or on the heap. Never blocks, never spins, never grows, and allocates
-//! nothing after it was made. Limits: one producer and one consumer at a time, a power of two of slots, at most half of the address
+//! Owns: the ring between one producer and one consumer, in place or on the heap. Never blocks, never grows, and allocates
+//! nothing after it was made; a side of a ring of 256 slots or more that has caught up with the other may let it run for 32 spin hints. Limits: one producer and one consumer at a time, a power of two of slots, at most half of the address
 //! space.
 //!
 //! unsafe: allowed here
@@ -217,7 +217,11 @@ fn halves<'r, T>(producer: Place<'r, T>, consumer: Place<'r, T>) -> (Producer<'r
     // Relaxed: `split` has acquired, or the ring is new.
     let tail = producer.shared().tail.load(Ordering::Relaxed);
     let head = producer.shared().head.load(Ordering::Relaxed);
-    (Producer { place: producer, tail, head_seen: head }, Consumer { place: consumer, head, tail_seen: tail })
+    let capacity = producer.mask + 1;
+    (
+        Producer(Half::new(producer, tail, head.wrapping_add(capacity))),
+        Consumer(Half::new(consumer, head, tail)),
+    )
 }
 
 /// What keeps the ring behind a `Place` alive.
@@ -271,6 +275,28 @@ impl<T> Place<'_, T> {
         count.min(self.mask + 1 - (position & self.mask))
     }
 
+    /// Asks the processor for the cache line of a slot, to write to it or to read it, without waiting for it. Nothing but on x86-64.
+    #[inline(always)]
+    #[allow(unused_variables)]
+    fn ask<const WRITE: bool>(&self, position: usize) {
+        #[cfg(all(target_arch = "x86_64", not(miri), not(bolt_loom)))]
+        {
+            let line = self.slots.addr().get() + (position & self.mask) * size_of::<Slot<T>>();
+            // The first with an operand that no intrinsic of the baseline gives; x86-64 processors that lack it take it for a `nop`.
+            if WRITE {
+                // SAFETY: a hint; it changes no memory, no register and no flag, and faults nowhere.
+                unsafe {
+                    core::arch::asm!("prefetchw [{}]", in(reg) line, options(nomem, nostack, preserves_flags));
+                };
+            } else {
+                // SAFETY: as above.
+                unsafe {
+                    core::arch::asm!("prefetcht0 [{}]", in(reg) line, options(nomem, nostack, preserves_flags));
+                };
+            }
+        }
+    }
+
     fn leave(&self, side: usize) {
         // Release pairs with the Acquire of `split` and of `is_closed`; a read-modify-write, so that it also stays in the release
         // sequence of the other half's.
@@ -278,16 +304,127 @@ impl<T> Place<'_, T> {
     }
 }
 
+/// A look that finds fewer slots than this has caught up with the other side: eight cache lines of words.
+const FEW: usize = 64;
+
+/// The fewest slots of a ring in which two sides can run that far apart.
+const CAPACITY_APART: usize = 4 * FEW;
+
+/// How long a side that has caught up lets the other run: two moves of a cache line between cores, 100 ns to 1 µs by processor.
+const HINTS: u32 = 32;
+
+/// A wait pays if the other side came this much further: it then is faster than the two are on each other's heels.
+const PAID: usize = 16;
+
+/// Most chances to wait that are let go by after waits in vain: then waiting costs less than 0.2 ns for each look.
+const UNTRIED_MAX: u16 = 4095;
+
+/// How far ahead a cache line is asked for: the store buffer alone reaches three or four lines ahead; 4 and 16 were slower.
+const LINES_AHEAD: usize = 8;
+
+/// Whether to wait when a look found few slots.
+///
+/// Two sides on each other's heels move two cache lines for every value, and each look takes them from the other in the middle of its
+/// work. One that waits for a moment finds dozens of values instead. But if the other side has no more to do, it waits for nothing: so a
+/// wait in vain is not repeated at once, but after twice as many chances each time.
+#[derive(Clone, Copy, Default)]
+struct Patience {
+    /// Chances that were let go by after the last wait: none if it paid.
+    untried_last: u16,
+    /// Chances still to let go by.
+    untried: u16,
+}
+
+impl Patience {
+    fn waits(&mut self) -> bool {
+        let waits = self.untried == 0;
+        self.untried = self.untried.saturating_sub(1);
+        waits
+    }
+
+    fn learn(&mut self, paid: bool) {
+        self.untried_last = if paid { 0 } else { (self.untried_last * 2 + 1).min(UNTRIED_MAX) };
+        self.untried = self.untried_last;
+    }
+}
+
+/// What the two halves have in common: a side of the ring, where it is and how far it may go.
+struct Half<'r, T> {
+    place: Place<'r, T>,
+    /// Equals this side's shared index between calls.
+    at: usize,
+    /// The slots at `at..until` are this side's (2): as far as the other side had come when it was last looked at, hence never too far.
+    until: usize,
+    patience: Patience,
+}
+
+impl<'r, T> Half<'r, T> {
+    fn new(place: Place<'r, T>, at: usize, until: usize) -> Self {
+        Self { place, at, until, patience: Patience::default() }
+    }
+
+    fn capacity(&self) -> usize {
+        self.place.mask + 1
+    }
+
+    /// Slots from `at` on that are known to be this side's.
+    #[inline(always)]
+    fn seen(&self) -> usize {
+        self.until.wrapping_sub(self.at)
+    }
+
+    /// As many of `wanted` slots as are this side's; looks at the other side, with `look`, only if what was seen last is not enough.
+    #[inline(always)]
+    fn reach(&mut self, wanted: usize, look: impl Fn(&Place<'r, T>) -> usize) -> usize {
+        if self.seen() < wanted {
+            self.until = look(&self.place);
+            if self.seen().wrapping_sub(1) < FEW - 1 && self.capacity() >= CAPACITY_APART {
+                self.wait(look);
+            }
+        }
+        self.seen().min(wanted)
+    }
+
+    /// Asks for the cache lines that this side will reach after `count` more slots and [`LINES_AHEAD`], if they are known to be its own.
+    #[inline(always)]
+    fn ask_ahead<const WRITE: bool>(&self, count: usize) {
+        let ahead = LINES_AHEAD * Self::SLOTS_A_LINE;
+        if Self::SLOTS_A_LINE == 0 || self.seen() <= ahead + count {
+            return;
+        }
+        // The first slot from here on whose position is a multiple, so that each line is asked for about once.
+        let mut next = self.at.wrapping_add(Self::SLOTS_A_LINE - 1) & !(Self::SLOTS_A_LINE - 1);
+        while next.wrapping_sub(self.at) < count {
+            self.place.ask::<WRITE>(next.wrapping_add(ahead));
+            next = next.wrapping_add(Self::SLOTS_A_LINE);
+        }
+    }
+
+    /// Slots that share a cache line, rounded down to a power of two; none for values that have lines of their own.
+    const SLOTS_A_LINE: usize = {
+        let slots = if size_of::<T>() == 0 { 0 } else { 64 / size_of::<T>() };
+        if slots == 0 { 0 } else { 1 << slots.ilog2() }
+    };
+
+    /// Lets the other side run for a moment, if that has paid lately, and looks again.
+    #[cold]
+    #[inline(never)]
+    fn wait(&mut self, look: impl Fn(&Place<'r, T>) -> usize) {
+        if self.patience.waits() {
+            let first = self.seen();
+            for _ in 0..HINTS {
+                crate::hint::spin_loop();
+            }
+            self.until = look(&self.place);
+            self.patience.learn(self.seen() - first >= PAID);
+        }
+    }
+}
+
 /// The half that puts values in. One at a time for each ring; it may move between threads.
 ///
-/// Layout: seven words. Dropping it closes the ring for the consumer, who still gets what is inside.
-pub struct Producer<'r, T> {
-    place: Place<'r, T>,
-    /// Equals the shared tail between calls.
-    tail: usize,
-    /// The head as last read: never ahead of the shared one, so there is at least as much room as it says.
-    head_seen: usize,
-}
+/// Layout: eight words. Dropping it closes the ring for the consumer, who still gets what is inside.
+pub struct Producer<'r, T>(Half<'r, T>);
 
 // SAFETY: a half is the only one of its side (5), so moving it moves that side; the values behind it may be sent.
 unsafe impl<T: Send> Send for Producer<'_, T> {}
@@ -296,37 +433,38 @@ impl<T> Producer<'_, T> {
     /// How many values fit between the halves.
     #[inline]
     pub fn capacity(&self) -> usize {
-        self.place.mask + 1
+        self.0.capacity()
     }
 
     /// Room for how many values there is at least; the consumer may be making more.
     #[inline]
     pub fn free(&mut self) -> usize {
-        // Acquire pairs with the Release of the consumer's publication: its reads of these slots are over.
-        self.head_seen = self.place.shared().head.load(Ordering::Acquire);
-        self.free_seen()
+        self.0.until = Self::look(&self.0.place);
+        self.0.seen()
     }
 
+    /// How far the consumer lets this side go.
     #[inline(always)]
-    fn free_seen(&self) -> usize {
-        self.capacity() - self.tail.wrapping_sub(self.head_seen)
+    fn look(place: &Place<'_, T>) -> usize {
+        // Acquire pairs with the Release of the consumer's publication: its reads of these slots are over.
+        place.shared().head.load(Ordering::Acquire).wrapping_add(place.mask + 1)
     }
 
-    /// Room for up to `wanted` values; looks at the other side only when what it saw last is not enough.
+    /// Room for up to `wanted` values.
     #[inline(always)]
     fn room(&mut self, wanted: usize) -> usize {
-        let free = self.free_seen();
-        if free >= wanted { wanted } else { self.free().min(wanted) }
+        self.0.reach(wanted, Self::look)
     }
 
     /// True once the consumer is gone: what is pushed now nobody takes, unless a [`Ring`] is split again.
     pub fn is_closed(&self) -> bool {
-        self.place.shared().sides.load(Ordering::Acquire) & CONSUMER == 0
+        self.0.place.shared().sides.load(Ordering::Acquire) & CONSUMER == 0
     }
 
     /// Puts one value in.
     ///
-    /// Cost: one write, one release store; an acquire load of the other side's line when the ring looks full.
+    /// Cost: one write, one release store; an acquire load of the other side's line when the ring looks full. In a ring of 256 slots or
+    /// more that load may come twice, 32 spin hints apart, while the consumer is at work and close ahead.
     ///
     /// # Errors
     /// [`Full`] with the value: the consumer has fallen behind by the whole capacity.
@@ -335,8 +473,9 @@ impl<T> Producer<'_, T> {
         if self.room(1) == 0 {
             return Err(Full(value));
         }
-        self.write(self.tail, value);
-        self.publish(self.tail.wrapping_add(1));
+        self.write(self.0.at, value);
+        self.0.ask_ahead::<true>(1);
+        self.publish(self.0.at.wrapping_add(1));
         Ok(())
     }
 
@@ -350,10 +489,11 @@ impl<T> Producer<'_, T> {
         if count == 0 {
             return 0; // whoever polls does not write to the line the other side reads
         }
-        let first = self.place.before_wrap(self.tail, count);
-        self.write_slice(self.tail, &values[..first]);
-        self.write_slice(self.tail.wrapping_add(first), &values[first..count]);
-        self.publish(self.tail.wrapping_add(count));
+        let first = self.0.place.before_wrap(self.0.at, count);
+        self.write_slice(self.0.at, &values[..first]);
+        self.write_slice(self.0.at.wrapping_add(first), &values[first..count]);
+        self.0.ask_ahead::<true>(count);
+        self.publish(self.0.at.wrapping_add(count));
         count
     }
 
@@ -371,7 +511,7 @@ impl<T> Producer<'_, T> {
                 self.producer.publish(self.tail);
             }
         }
-        let start = self.tail;
+        let start = self.0.at;
         let room = self.free();
         let mut batch = Batch { tail: start, producer: self };
         for value in values.into_iter().take(room) {
@@ -385,7 +525,7 @@ impl<T> Producer<'_, T> {
     #[inline(always)]
     fn write(&self, position: usize, value: T) {
         // SAFETY: by 2 and 5 the slots outside `head..tail` are this producer's alone, and this is one: `room` saw the head.
-        self.place.slot(position).with_mut(|slot| unsafe { slot.cast::<T>().write(value) });
+        self.0.place.slot(position).with_mut(|slot| unsafe { slot.cast::<T>().write(value) });
     }
 
     /// As `write` for several, none beyond the last slot.
@@ -400,9 +540,9 @@ impl<T> Producer<'_, T> {
         }
         #[cfg(not(bolt_loom))]
         {
-            debug_assert!(self.place.before_wrap(position, values.len()) == values.len());
+            debug_assert!(self.0.place.before_wrap(position, values.len()) == values.len());
             // SAFETY: a masked position is below the number of slots, by 4; one past the end is none when `values` is empty.
-            let first = unsafe { self.place.slots.add(position & self.place.mask) };
+            let first = unsafe { self.0.place.slots.add(position & self.0.place.mask) };
             // SAFETY: as in `write`, for each slot; a slot has the layout of `T`, and a borrowed slice is not part of the ring.
             unsafe { ptr::copy_nonoverlapping(values.as_ptr(), first.as_ptr().cast::<T>(), values.len()) };
         }
@@ -410,15 +550,15 @@ impl<T> Producer<'_, T> {
 
     #[inline(always)]
     fn publish(&mut self, tail: usize) {
-        self.tail = tail;
+        self.0.at = tail;
         // Release pairs with the consumer's Acquire: the values are written before it sees them.
-        self.place.shared().tail.store(tail, Ordering::Release);
+        self.0.place.shared().tail.store(tail, Ordering::Release);
     }
 }
 
 impl<T> Drop for Producer<'_, T> {
     fn drop(&mut self) {
-        self.place.leave(PRODUCER);
+        self.0.place.leave(PRODUCER);
     }
 }
 
@@ -430,14 +570,8 @@ impl<T> fmt::Debug for Producer<'_, T> {
 
 /// The half that takes values out, first in first out. One at a time for each ring; it may move between threads.
 ///
-/// Layout: seven words. Dropping it closes the ring for the producer; what is inside is dropped with the ring.
-pub struct Consumer<'r, T> {
-    place: Place<'r, T>,
-    /// Equals the shared head between calls.
-    head: usize,
-    /// The tail as last read: never ahead of the shared one, so at least that many values are there.
-    tail_seen: usize,
-}
+/// Layout: eight words. Dropping it closes the ring for the producer; what is inside is dropped with the ring.
+pub struct Consumer<'r, T>(Half<'r, T>);
 
 // SAFETY: as for `Producer`.
 unsafe impl<T: Send> Send for Consumer<'_, T> {}
@@ -446,15 +580,14 @@ impl<T> Consumer<'_, T> {
     /// How many values fit between the halves.
     #[inline]
     pub fn capacity(&self) -> usize {
-        self.place.mask + 1
+        self.0.capacity()
     }
 
     /// How many values are there at least; the producer may be adding more.
     #[inline]
     pub fn len(&mut self) -> usize {
-        // Acquire pairs with the Release of the producer's publication: the values up to there are written.
-        self.tail_seen = self.place.shared().tail.load(Ordering::Acquire);
-        self.len_seen()
+        self.0.until = Self::look(&self.0.place);
+        self.0.seen()
     }
 
     /// True if nothing was there when it looked.
@@ -463,35 +596,38 @@ impl<T> Consumer<'_, T> {
         self.len() == 0
     }
 
+    /// How far the producer has come.
     #[inline(always)]
-    fn len_seen(&self) -> usize {
-        self.tail_seen.wrapping_sub(self.head)
+    fn look(place: &Place<'_, T>) -> usize {
+        // Acquire pairs with the Release of the producer's publication: the values up to there are written.
+        place.shared().tail.load(Ordering::Acquire)
     }
 
-    /// Up to `wanted` values; looks at the other side only when what it saw last is not enough.
+    /// Up to `wanted` values.
     #[inline(always)]
     fn ready(&mut self, wanted: usize) -> usize {
-        let len = self.len_seen();
-        if len >= wanted { wanted } else { self.len().min(wanted) }
+        self.0.reach(wanted, Self::look)
     }
 
     /// True once the producer is gone. A `pop` that finds nothing *after* this said so will never find anything again, unless a
     /// [`Ring`] is split again.
     pub fn is_closed(&self) -> bool {
         // Acquire pairs with the Release in the producer's drop: everything it published is visible to the next `len`.
-        self.place.shared().sides.load(Ordering::Acquire) & PRODUCER == 0
+        self.0.place.shared().sides.load(Ordering::Acquire) & PRODUCER == 0
     }
 
     /// Takes the oldest value.
     ///
-    /// Cost: one read, one release store; an acquire load of the other side's line when the ring looks empty.
+    /// Cost: one read, one release store; an acquire load of the other side's line when the ring looks empty. An empty ring says so at
+    /// once; in a ring of 256 slots or more a producer that is at work and close ahead may be let run for 32 spin hints.
     #[inline]
     pub fn pop(&mut self) -> Option<T> {
         if self.ready(1) == 0 {
             return None;
         }
-        let value = self.read(self.head);
-        self.publish(self.head.wrapping_add(1));
+        let value = self.read(self.0.at);
+        self.0.ask_ahead::<false>(1);
+        self.publish(self.0.at.wrapping_add(1));
         Some(value)
     }
 
@@ -501,7 +637,7 @@ impl<T> Consumer<'_, T> {
     where
         T: Copy,
     {
-        (self.ready(1) != 0).then(|| self.read(self.head))
+        (self.ready(1) != 0).then(|| self.read(self.0.at))
     }
 
     /// Fills `out` from the front with the oldest values and returns how many there were. Cost: a copy and one release store.
@@ -514,11 +650,12 @@ impl<T> Consumer<'_, T> {
         if count == 0 {
             return 0; // whoever polls does not write to the line the other side reads
         }
-        let first = self.place.before_wrap(self.head, count);
+        let first = self.0.place.before_wrap(self.0.at, count);
         let (before, after) = out[..count].split_at_mut(first);
-        self.read_slice(self.head, before);
-        self.read_slice(self.head.wrapping_add(first), after);
-        self.publish(self.head.wrapping_add(count));
+        self.read_slice(self.0.at, before);
+        self.read_slice(self.0.at.wrapping_add(first), after);
+        self.0.ask_ahead::<false>(count);
+        self.publish(self.0.at.wrapping_add(count));
         count
     }
 
@@ -540,7 +677,7 @@ impl<T> Consumer<'_, T> {
         if count == 0 {
             return 0;
         }
-        let mut batch = Batch { head: self.head, consumer: self };
+        let mut batch = Batch { head: self.0.at, consumer: self };
         for _ in 0..count {
             let value = batch.consumer.read(batch.head);
             batch.head = batch.head.wrapping_add(1);
@@ -555,14 +692,14 @@ impl<T> Consumer<'_, T> {
     #[cfg(not(bolt_loom))]
     pub fn as_slices(&mut self) -> (&[T], &[T]) {
         let count = self.len();
-        let first = self.place.before_wrap(self.head, count);
+        let first = self.0.place.before_wrap(self.0.at, count);
         // SAFETY: a masked position is below the number of slots, by 4.
-        let from_head = unsafe { self.place.slots.add(self.head & self.place.mask) };
+        let from_head = unsafe { self.0.place.slots.add(self.0.at & self.0.place.mask) };
         // SAFETY: by 2 these slots hold values of the layout of `T` and are this consumer's until it publishes, which takes `&mut`.
         let one = unsafe { core::slice::from_raw_parts(from_head.as_ptr().cast::<T>(), first) };
         // SAFETY: as above, for those that wrapped.
         let two =
-            unsafe { core::slice::from_raw_parts(self.place.slots.as_ptr().cast::<T>(), count - first) };
+            unsafe { core::slice::from_raw_parts(self.0.place.slots.as_ptr().cast::<T>(), count - first) };
         (one, two)
     }
 
@@ -571,12 +708,12 @@ impl<T> Consumer<'_, T> {
         self.pop_each(count, drop)
     }
 
-    /// Only for positions in `head..tail_seen`, each once unless `T` is `Copy`: it moves the value out.
+    /// Only for positions in `at..until`, each once unless `T` is `Copy`: it moves the value out.
     #[inline(always)]
     fn read(&self, position: usize) -> T {
         // SAFETY: by 2 and 5 the slots in `head..tail` hold values and are this consumer's alone; each is read once, since the head
         // moves past it before anybody reads again, or is `Copy`.
-        self.place.slot(position).with(|slot| unsafe { slot.cast::<T>().read() })
+        self.0.place.slot(position).with(|slot| unsafe { slot.cast::<T>().read() })
     }
 
     /// As `read` for several, none beyond the last slot.
@@ -591,9 +728,9 @@ impl<T> Consumer<'_, T> {
         }
         #[cfg(not(bolt_loom))]
         {
-            debug_assert!(self.place.before_wrap(position, out.len()) == out.len());
+            debug_assert!(self.0.place.before_wrap(position, out.len()) == out.len());
             // SAFETY: a masked position is below the number of slots, by 4.
-            let first = unsafe { self.place.slots.add(position & self.place.mask) };
+            let first = unsafe { self.0.place.slots.add(position & self.0.place.mask) };
             // SAFETY: as in `read`, for each slot; a borrowed slice is not part of the ring.
             unsafe { ptr::copy_nonoverlapping(first.as_ptr().cast::<T>(), out.as_mut_ptr(), out.len()) };
         }
@@ -601,15 +738,15 @@ impl<T> Consumer<'_, T> {
 
     #[inline(always)]
     fn publish(&mut self, head: usize) {
-        self.head = head;
+        self.0.at = head;
         // Release pairs with the producer's Acquire: the reads are over before it writes into these slots.
-        self.place.shared().head.store(head, Ordering::Release);
+        self.0.place.shared().head.store(head, Ordering::Release);
     }
 }
 
 impl<T> Drop for Consumer<'_, T> {
     fn drop(&mut self) {
-        self.place.leave(CONSUMER);
+        self.0.place.leave(CONSUMER);
     }
 }
 
@@ -679,3 +816,27 @@ impl fmt::Display for RingError {
 }
 
 impl core::error::Error for RingError {}
+
+#[cfg(all(test, not(bolt_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_in_vain_is_not_repeated_at_once_and_one_that_paid_is() {
+        let mut patience = Patience::default();
+        let (mut waited_at, mut waits) = ([0; 15], 0);
+        for chance in 0..20_000 {
+            if patience.waits() {
+                waited_at[waits] = chance;
+                waits += 1;
+                patience.learn(false);
+            }
+        }
+        assert_eq!(waited_at[..6], [0, 2, 6, 14, 30, 62], "twice as long each time");
+        assert!(waited_at.windows(2).all(|pair| pair[1] - pair[0] <= i32::from(UNTRIED_MAX) + 1));
+        assert_eq!(waits, waited_at.len(), "and then one in 4,096");
+        while !patience.waits() {}
+        patience.learn(true);
+        assert!(patience.waits(), "it paid");
+    }
+}

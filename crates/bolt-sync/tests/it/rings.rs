@@ -53,7 +53,7 @@ fn a_full_ring_gives_the_value_back_and_keeps_the_order() {
 #[test]
 fn random_operations_agree_with_a_deque() {
     let rounds = if cfg!(miri) { 300 } else { 60_000 };
-    for capacity in [1, 2, 8, 32] {
+    for capacity in [1, 2, 8, 32, 256] {
         let (mut producer, mut consumer) = ring::with_capacity::<u64>(capacity).unwrap();
         let mut oracle = VecDeque::new();
         let (mut state, mut next) = (0x9e37_79b9_7f4a_7c15_u64 ^ capacity as u64, 0_u64);
