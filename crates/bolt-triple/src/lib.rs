@@ -25,6 +25,9 @@ mod kernels;
 #[cfg(any(test, feature = "model"))]
 #[doc(hidden)]
 pub mod model;
+#[cfg(all(any(test, feature = "model"), feature = "rdf"))]
+#[doc(hidden)]
+pub mod model_text;
 #[cfg(feature = "std")]
 mod numa;
 mod pipeline;
