@@ -19,7 +19,13 @@ pub(crate) fn run(context: &Context, arguments: &[String]) -> StageResult {
     let mut command = context.cargo().arg("bench").deadline(DEADLINE);
     match arguments {
         [] => {}
-        [smoke] if smoke == "--smoke" => command = command.args(["--", "--test"]),
+        [smoke] if smoke == "--smoke" => {
+            // Once through each benchmark: minutes of optimisation would be spent on seconds of running.
+            command = command.args(["--", "--test"]).env("CARGO_TARGET_DIR", context.flavour("bench-smoke"));
+            for (setting, value) in [("LTO", "off"), ("CODEGEN_UNITS", "16"), ("OPT_LEVEL", "1")] {
+                command = command.env(&format!("CARGO_PROFILE_BENCH_{setting}"), value);
+            }
+        }
         [dashes, rest @ ..] if dashes == "--" => command = command.arg("--").args(rest),
         [other, ..] => return Err(format!("bench knows --smoke and -- ARGS, not `{other}`")),
     }

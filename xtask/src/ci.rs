@@ -38,7 +38,7 @@ const STAGES: &[Stage] = &[
     stage("tsan", &[], &["tsan"]),
     stage("fuzz", &["--seconds", "10"], &["fuzz"]),
     stage("crash", &["--images", "20000", "--damages", "3000", "--kill", "5", "--readers", "4"], &[]),
-    stage("bench", &["--smoke"], &[]),
+    stage("bench", &["--smoke"], &["bench-smoke"]),
     stage("demo", &[], &[]),
     stage("interop", &["--records", "100000"], &["interop-pages"]),
 ];
