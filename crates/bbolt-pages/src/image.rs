@@ -13,8 +13,13 @@ use crate::page::{
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Image {
     bytes: Vec<u8>,
+    /// What the header says, too. Kept here because a commit asks every image for it, and their bytes have left the caches by then.
+    count: u16,
+    is_leaf: bool,
     /// Whether elements were taken out, so that it may have become too small.
     pub(crate) shrunk: bool,
+    /// Whether the first key may be another than the separator above says.
+    pub(crate) head_changed: bool,
 }
 
 /// What a new element consists of beside its key.
@@ -30,7 +35,7 @@ impl Image {
         bytes.clear();
         bytes.resize(PAGE_HEADER_BYTES, 0);
         PageHeader { id, flags: kind.flags(), count: 0, overflow: 0 }.write(&mut bytes);
-        Self { bytes, shrunk: false }
+        Self { bytes, count: 0, is_leaf: kind == PageKind::Leaf, shrunk: false, head_changed: true }
     }
 
     /// A copy of `page` that calls itself `id`, every element checked. A page that is packed, as all sound ones are, is copied in one piece.
@@ -43,15 +48,8 @@ impl Image {
 
     /// A copy of a leaf, or of an inline bucket's page.
     pub(crate) fn of_leaf(leaf: &Leaf<'_>, bytes: Vec<u8>, id: u64) -> Result<Self, Damage> {
-        let mut end = PAGE_HEADER_BYTES + ELEMENT_BYTES * leaf.count();
-        let mut packed = true;
-        for index in 0..leaf.count() {
-            let (_, (start, _, stop)) = leaf.places(index)?;
-            packed &= start == end;
-            end = stop;
-        }
         let mut image = Self::empty(bytes, id, PageKind::Leaf);
-        if packed {
+        if let Some(end) = leaf.packed_end() {
             image.copy(leaf.bytes(), end, leaf.count());
             return Ok(image);
         }
@@ -63,15 +61,8 @@ impl Image {
     }
 
     fn of_branch(branch: &Branch<'_>, bytes: Vec<u8>, id: u64) -> Result<Self, Damage> {
-        let mut end = PAGE_HEADER_BYTES + ELEMENT_BYTES * branch.count();
-        let mut packed = true;
-        for index in 0..branch.count() {
-            let (start, stop) = branch.places(index)?;
-            packed &= start == end;
-            end = stop;
-        }
         let mut image = Self::empty(bytes, id, PageKind::Branch);
-        if packed {
+        if let Some(end) = branch.packed_end() {
             image.copy(branch.bytes(), end, branch.count());
             return Ok(image);
         }
@@ -102,11 +93,11 @@ impl Image {
 
     #[inline]
     pub(crate) fn count(&self) -> usize {
-        usize::from(u16::from_le_bytes([self.bytes[10], self.bytes[11]]))
+        usize::from(self.count)
     }
 
     pub(crate) fn is_leaf(&self) -> bool {
-        self.bytes[8] == PageKind::Leaf.flags() as u8
+        self.is_leaf
     }
 
     /// An image cannot take more elements than the format can count.
@@ -116,6 +107,7 @@ impl Image {
 
     fn set_count(&mut self, count: usize) {
         debug_assert!(count <= MAX_ELEMENTS);
+        self.count = count as u16;
         self.bytes[10..12].copy_from_slice(&(count as u16).to_le_bytes());
     }
 
@@ -186,6 +178,7 @@ impl Image {
         let elements_end = Self::element_at(count);
         let place = self.data_at(index);
         let element = Self::element_at(index);
+        self.head_changed |= index == 0;
         // The element array grows by one element, which pushes all data; what lies behind the new data is pushed by that as well.
         self.bytes.resize(old_end + ELEMENT_BYTES + data, 0);
         self.bytes.copy_within(place..old_end, place + ELEMENT_BYTES + data);
@@ -221,6 +214,7 @@ impl Image {
         let elements_end = Self::element_at(count);
         let element = Self::element_at(index);
         let data = (stop - start) as u32;
+        self.head_changed |= index == 0;
         self.shift_positions(0..index, (ELEMENT_BYTES as u32).wrapping_neg());
         self.shift_positions(index + 1..count, data.wrapping_neg());
         self.bytes.copy_within(element + ELEMENT_BYTES..elements_end, element);
@@ -260,6 +254,7 @@ impl Image {
 
     /// Replaces the separator of branch element `index`.
     pub(crate) fn set_key(&mut self, index: usize, key: &[u8]) {
+        self.head_changed |= index == 0;
         let element = Self::element_at(index);
         let start = self.data_at(index);
         let stop = start + self.word(element + 4) as usize;
@@ -272,6 +267,13 @@ impl Image {
     pub(crate) fn set_child(&mut self, index: usize, child: u64) {
         let at = Self::element_at(index) + 8;
         self.bytes[at..at + 8].copy_from_slice(&child.to_le_bytes());
+    }
+
+    /// The first element at `index` or behind it whose child is one that `wanted` takes by the highest byte of its id.
+    #[inline]
+    pub(crate) fn next_child(&self, index: usize, wanted: impl Fn(u8) -> bool) -> Option<usize> {
+        let elements = self.bytes.get(Self::element_at(index)..Self::element_at(self.count()))?;
+        elements.chunks_exact(ELEMENT_BYTES).position(|element| wanted(element[15])).map(|at| index + at)
     }
 
     /// The child of branch element `index`.
@@ -301,7 +303,7 @@ impl Image {
     /// `None` if the page has fewer than 5 elements or fits.
     pub(crate) fn split_point(&self, page_size: usize, threshold: usize) -> Option<usize> {
         let count = self.count();
-        if count <= 4 || self.size() <= page_size {
+        if self.size() <= page_size || count <= 4 {
             return None;
         }
         let first = self.data_at(0);
@@ -342,6 +344,7 @@ impl Image {
     /// Appends all elements of `right`, whose keys are above all of this one's.
     pub(crate) fn append(&mut self, right: &Self) {
         let (count, added) = (self.count(), right.count());
+        self.head_changed |= count == 0;
         let elements_end = Self::element_at(count);
         let old_end = self.bytes.len();
         let left_data = old_end - elements_end;

@@ -13,6 +13,9 @@ use crate::map::Mapping;
 use crate::page::{FIRST_DATA_PAGE, Page, PageHeader};
 use crate::work::{Work, is_image};
 
+/// Bytes of a line, and the most lines that are asked for at once: what is in use of a page of 4 KiB that was split and filled again.
+const LINE_BYTES: u64 = 64;
+const PAGE_LINES: u64 = 40;
 /// Lines that hold the header and the elements of most pages: 31 elements of 16 bytes.
 const ELEMENT_LINES: u64 = 8;
 
@@ -96,6 +99,12 @@ impl<'a> Source<'a> {
     #[inline(always)]
     pub(crate) fn prefetch_elements(&self, id: u64) {
         self.prefetch(id, 0, ELEMENT_LINES);
+    }
+
+    /// Asks the processor for all of page `id`.
+    #[inline]
+    pub(crate) fn prefetch_page(&self, id: u64) {
+        self.prefetch(id, 0, (self.page_size / LINE_BYTES).min(PAGE_LINES));
     }
 
     /// Asks the processor for `lines` lines of page `id`, from byte `at` on.

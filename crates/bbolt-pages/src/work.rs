@@ -36,6 +36,12 @@ pub(crate) fn is_image(id: u64) -> bool {
     id & IMAGE_BIT != 0
 }
 
+/// As [`is_image`], by the highest byte of the id.
+#[inline]
+fn is_image_byte(byte: u8) -> bool {
+    byte & (IMAGE_BIT >> 56) as u8 != 0
+}
+
 fn slot_of(id: u64) -> usize {
     (id & !IMAGE_BIT) as usize
 }
@@ -237,6 +243,8 @@ impl Work {
                     let index = branch.search(key)?;
                     path.branches.push((id, index));
                     id = branch.child(index)?;
+                    // Nearly always it is read to be copied: all of it may come at once, beginning with what the search needs.
+                    base.prefetch_page(id);
                 }
                 PageKind::Branch => return Err(too_deep(id)),
                 kind => return Err(wrong_kind(id, kind)),
@@ -261,6 +269,9 @@ impl Work {
                 None => self.open[bucket as usize].root = new,
                 Some(above) => {
                     let (parent, index) = path.branches[above];
+                    let image = self.image(new)?;
+                    let differs = image.count() == 0 || image.key(0) != self.image(parent)?.key(index);
+                    self.image_mut(new)?.head_changed = differs;
                     self.image_mut(parent)?.set_child(index, new);
                 }
             }
@@ -355,6 +366,7 @@ impl Work {
         for (offset, &piece) in pieces.iter().enumerate() {
             let key: SmallVec<[u8; 64]> = SmallVec::from_slice(self.image(piece)?.key(0));
             self.image_mut(parent)?.insert(index + 1 + offset, &key, Rest::Branch { child: piece });
+            self.image_mut(piece)?.head_changed = false;
         }
         Ok(())
     }
@@ -364,6 +376,7 @@ impl Work {
         let root = self.add_empty(PageKind::Branch);
         let key: SmallVec<[u8; 64]> = SmallVec::from_slice(self.image(id)?.key(0));
         self.image_mut(root)?.insert(0, &key, Rest::Branch { child: id });
+        self.image_mut(id)?.head_changed = false;
         self.adopt(root, 0, pieces)?;
         Ok(root)
     }
@@ -680,17 +693,15 @@ impl Work {
         }
         let image = self.image(id)?;
         if !image.is_leaf() {
-            for index in 0..image.count() {
-                let child = self.image(id)?.child(index);
-                if is_image(child) {
-                    let page = self.number(child, pages)?;
-                    self.image_mut(id)?.set_child(index, page);
-                }
+            let mut index = 0;
+            while let Some(at) = self.image(id)?.next_child(index, is_image_byte) {
+                let page = self.number(self.image(id)?.child(at), pages)?;
+                self.image_mut(id)?.set_child(at, page);
+                index = at + 1;
             }
         }
         let needed = self.image(id)?.size().div_ceil(self.page_size);
         let page = pages.allocate(needed as u64)?;
-        self.image_mut(id)?.seal(page, needed as u32 - 1);
         self.writes.push((page, slot_of(id) as u32));
         self.counters.spill += 1;
         Ok(page)
@@ -700,7 +711,9 @@ impl Work {
     pub(crate) fn for_each_write(&mut self, mut write: impl FnMut(u64, &[u8]) -> Result<()>) -> Result<()> {
         for &(page, slot) in &self.writes {
             if let Some(Some(image)) = self.images.get_mut(slot as usize) {
-                image.pad(image.size().next_multiple_of(self.page_size));
+                let pages = image.size().div_ceil(self.page_size);
+                image.seal(page, pages as u32 - 1);
+                image.pad(pages * self.page_size);
                 write(page, image.bytes())?;
             }
         }
@@ -746,12 +759,9 @@ impl Work {
         }
         let threshold = (self.page_size as f64 * fill_percent / 2.0) as usize;
         let mut index = 0;
-        while index < self.image(id)?.count() {
+        while let Some(at) = self.image(id)?.next_child(index, is_image_byte) {
+            index = at;
             let child = self.image(id)?.child(index);
-            if !is_image(child) {
-                index += 1;
-                continue;
-            }
             self.settle(base, child, fill_percent)?;
             let image = self.image(child)?;
             let (count, shrunk, size) = (image.count(), image.shrunk, image.size());
@@ -779,6 +789,9 @@ impl Work {
     }
 
     fn fix_separator(&mut self, id: u64, index: usize, child: u64) -> Result<()> {
+        if !std::mem::take(&mut self.image_mut(child)?.head_changed) {
+            return Ok(());
+        }
         if self.image(id)?.key(index) != self.image(child)?.key(0) {
             let key: SmallVec<[u8; 64]> = SmallVec::from_slice(self.image(child)?.key(0));
             self.image_mut(id)?.set_key(index, &key);
