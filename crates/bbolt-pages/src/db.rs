@@ -122,6 +122,11 @@ impl Inner {
         if poison { self.turns.notify_all() } else { self.turns.notify_one() }
     }
 
+    /// Whether commits store into the mapping: only where what a storage is told can bypass it, as it can a plain file.
+    fn writable_map(&self) -> bool {
+        self.options.writable_map && !self.options.read_only && self.path.is_some()
+    }
+
     /// The mapping for a file of `file_bytes`: the newest one extended, or a new one if that is too small. `None` in the plain mode.
     pub(crate) fn map_for(&self, current: Option<usize>, file_bytes: u64) -> Result<Option<usize>> {
         let (Some(index), Some(file)) = (current, self.storage.file()) else { return Ok(None) };
@@ -150,7 +155,7 @@ impl Inner {
         let wanted = file_bytes.saturating_mul(RESERVE_FACTOR);
         let mut bytes = wanted.max(LEAST_RESERVED).max(self.options.initial_mmap_size);
         let mapping = loop {
-            match Mapping::reserve(bytes, 2 * self.page_size) {
+            match Mapping::reserve(bytes, 2 * self.page_size, self.writable_map()) {
                 Ok(mapping) => break mapping,
                 Err(_) if bytes / 2 >= file_bytes.max(1 << 20) => bytes /= 2,
                 Err(error) => return Err(Error::io("reserve address space", bytes, error)),

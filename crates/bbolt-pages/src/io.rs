@@ -45,6 +45,15 @@ pub trait Storage: Send + Sync {
     /// Whatever the system says.
     fn set_len(&self, bytes: u64) -> io::Result<()>;
 
+    /// Sets the length, now `from`, to `bytes`, so that later writes up to there cannot find the disk full, where the system can promise that.
+    ///
+    /// # Errors
+    /// Whatever the system says.
+    fn reserve(&self, from: u64, bytes: u64) -> io::Result<()> {
+        let _ = from;
+        self.set_len(bytes)
+    }
+
     /// Makes all earlier writes and the length durable.
     ///
     /// # Errors
@@ -128,6 +137,18 @@ impl Storage for FileStorage {
 
     fn set_len(&self, bytes: u64) -> io::Result<()> {
         self.file.set_len(bytes)
+    }
+
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    fn reserve(&self, from: u64, bytes: u64) -> io::Result<()> {
+        use rustix::fs::{FallocateFlags, fallocate};
+        use rustix::io::Errno;
+        match fallocate(&self.file, FallocateFlags::empty(), from, bytes.saturating_sub(from)) {
+            // Not every file system has it, and an interrupted call has promised nothing.
+            Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL | Errno::INTR) => self.set_len(bytes),
+            Ok(()) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
     }
 
     fn sync(&self) -> io::Result<()> {

@@ -56,6 +56,8 @@ pub struct Options {
     pub(crate) map_mode: MapMode,
     pub(crate) digest_bytes: u64,
     pub(crate) digest_from: u64,
+    /// Set in `map.rs`, by an unsafe function.
+    pub(crate) writable_map: bool,
 }
 
 /// Enough for the pages of a gigabyte.
@@ -85,6 +87,7 @@ impl Default for Options {
             map_mode: MapMode::Mapped,
             digest_bytes: DIGEST_BYTES,
             digest_from: DIGEST_FROM,
+            writable_map: false,
         }
     }
 }

@@ -658,7 +658,12 @@ impl<'a, 'db> Commit<'a, 'db> {
 
         let started = Instant::now();
         let needed = pages.high_water * db.page_size;
-        Self::grow(&*db.storage, &db.options, needed, file_bytes).map_err(undo)?;
+        let (_, current) = db.readers.current();
+        let stored = current.map.is_some_and(|map| db.maps.get(map).is_writable());
+        Self::grow(&*db.storage, &db.options, needed, file_bytes, stored).map_err(undo)?;
+        // Where pages are stored into the mapping it has to reach that far before; elsewhere after, since writes may lengthen the file.
+        let store_to = db.map_for(current.map.filter(|_| stored), *file_bytes).map_err(undo)?;
+        let store_to = store_to.map(|map| db.maps.get(map));
         work.counters.page_count += (pages.taken.len() + pages.fresh.len()) as u64;
         let all = pages.taken.iter().chain(&pages.fresh);
         work.counters.page_alloc += all.map(|run| run.length * db.page_size).sum::<u64>();
@@ -668,6 +673,9 @@ impl<'a, 'db> Commit<'a, 'db> {
                 digests.forget(page);
             }
             let offset = page * db.page_size;
+            if store_to.is_some_and(|map| map.store(offset, bytes)) {
+                return Ok(());
+            }
             db.storage.write_at(offset, bytes).map_err(|error| Error::io("write", offset, error))
         };
         work.for_each_write(&write).map_err(undo)?;
@@ -679,10 +687,12 @@ impl<'a, 'db> Commit<'a, 'db> {
         }
         // What was just written must be visible to the readers of the new state.
         *file_bytes = (*file_bytes).max(needed);
-        let (_, current) = db.readers.current();
         let map = db.map_for(current.map, *file_bytes).map_err(undo)?;
 
         if !db.options.no_sync {
+            if let Some(map) = store_to {
+                map.flush().map_err(|error| (Error::io("sync", 0, error), true))?;
+            }
             db.storage.sync().map_err(|error| (Error::io("sync", 0, error), true))?;
         }
         let meta = Meta { root, freelist, high_water: pages.high_water, txid: work.txid(), ..core.meta };
@@ -711,8 +721,9 @@ impl<'a, 'db> Commit<'a, 'db> {
         options: &crate::Options,
         needed: u64,
         file_bytes: &mut u64,
+        stored: bool,
     ) -> Result<()> {
-        if needed <= *file_bytes || options.no_grow_sync {
+        if needed <= *file_bytes || (options.no_grow_sync && !stored) {
             return Ok(());
         }
         let step = options.alloc_size.max(LEAST_GROWTH);
@@ -723,7 +734,8 @@ impl<'a, 'db> Commit<'a, 'db> {
         };
         let limit = if options.max_size == 0 { u64::MAX } else { options.max_size.max(needed) };
         let length = ahead.min(limit);
-        storage.set_len(length).map_err(|error| Error::io("set length", length, error))?;
+        let grown = if stored { storage.reserve(*file_bytes, length) } else { storage.set_len(length) };
+        grown.map_err(|error| Error::io("set length", length, error))?;
         *file_bytes = length;
         Ok(())
     }

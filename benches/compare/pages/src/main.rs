@@ -22,13 +22,15 @@ compare [--keys N] [--rounds R] [--shape random|prefix|sizes|sequence] [--value 
   --keys     keys in the database (1000000); 100000 gives a table in a minute or two
   --rounds   runs of each workload (3); the table gives the median, and the spread
   --only     load get get2 many missing gettx begin scan range churn pinned bigfree durable-new durable
-  --engines  ours ours-unsynced heed heed-map redb bbolt bbolt-unsynced: ours is bbolt-pages, bbolt the Go one, -unsynced leaves the freelist out of each commit
+  --engines  ours ours-map ours-unsynced heed heed-map redb bbolt bbolt-unsynced: ours is bbolt-pages, bbolt the Go one, -map writes through
+             the map, -unsynced leaves the freelist out of each commit
   --dir      where the databases go (a directory of its own in the system's temporary one)
 ";
 
 /// Every engine: its name, and whether it only makes sense where the freelist counts.
 const ENGINES: &[(&str, bool)] = &[
     ("ours", false),
+    ("ours-map", false),
     ("ours-unsynced", true),
     ("heed", false),
     ("heed-map", false),
@@ -69,8 +71,9 @@ fn one(words: &[String]) -> Result<(), String> {
     let workload = Workload::named(workload).ok_or("an unknown workload")?;
     let path = Path::new(path);
     let measured = match engine.as_str() {
-        "ours" => work::run::<ours::Ours<true>>(path, workload, &work),
-        "ours-unsynced" => work::run::<ours::Ours<false>>(path, workload, &work),
+        "ours" => work::run::<ours::Ours<true, false>>(path, workload, &work),
+        "ours-map" => work::run::<ours::Ours<true, true>>(path, workload, &work),
+        "ours-unsynced" => work::run::<ours::Ours<false, false>>(path, workload, &work),
         "heed" => work::run::<heed_engine::Heed<false>>(path, workload, &work),
         "heed-map" => work::run::<heed_engine::Heed<true>>(path, workload, &work),
         "redb" => work::run::<redb_engine::Redb>(path, workload, &work),

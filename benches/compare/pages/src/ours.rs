@@ -1,4 +1,6 @@
-//! bbolt-pages. Safe code.
+//! bbolt-pages: as it is, and with commits that store into its mapping, which is unsafe to ask for.
+//!
+//! unsafe: allowed here
 
 use std::path::Path;
 
@@ -8,20 +10,22 @@ use crate::work::{Engine, KEY_MAX, Mode, RANGE_LENGTH, Sum, TOGETHER, Work};
 
 const BUCKET: &[u8] = b"kv";
 
-/// Our own store; `SYNCED_FREELIST` says whether each commit writes the free list, as bbolt does unless told otherwise.
-pub struct Ours<const SYNCED_FREELIST: bool> {
+/// Our own store; `SYNCED_FREELIST` says whether each commit writes the free list, as bbolt does unless told otherwise; `WRITE_MAP` chooses the
+/// writable map.
+pub struct Ours<const SYNCED_FREELIST: bool, const WRITE_MAP: bool> {
     db: Db,
 }
 
-impl<const SYNCED_FREELIST: bool> Engine for Ours<SYNCED_FREELIST> {
+impl<const SYNCED_FREELIST: bool, const WRITE_MAP: bool> Engine for Ours<SYNCED_FREELIST, WRITE_MAP> {
     fn open(path: &Path, mode: Mode) -> Self {
-        let db = Options::new()
+        let options = Options::new()
             .page_size(4096)
             .no_sync(mode == Mode::Fast)
             .no_grow_sync(mode == Mode::Fast)
-            .no_freelist_sync(!SYNCED_FREELIST)
-            .open(path)
-            .expect("a database");
+            .no_freelist_sync(!SYNCED_FREELIST);
+        // SAFETY: this process runs one workload and stores through no pointers of its own.
+        let options = unsafe { options.writable_map(WRITE_MAP) };
+        let db = options.open(path).expect("a database");
         db.update(|tx| tx.create_bucket_if_not_exists(BUCKET).map(|_| ())).expect("a bucket");
         Self { db }
     }

@@ -43,3 +43,5 @@ mod readers;
 mod repair;
 #[cfg(not(miri))]
 mod scratch;
+#[cfg(not(any(miri, bolt_tsan)))]
+mod writable;
