@@ -76,6 +76,7 @@ type Outcome = Result<(), Failed>;
 fn act(action: &Action, file: &RawFile<'_>, out: &mut impl Write) -> Outcome {
     match action {
         Action::Check { from_page, older } => {
+            from_page.map_or(Ok(()), |page| is_there(file, page))?;
             let options = CheckOptions { from_page: *from_page, older: *older, ..CheckOptions::default() };
             checked(file, &options, out)
         }
@@ -264,7 +265,19 @@ fn all_pages(file: &RawFile<'_>, format: Format, out: &mut impl Write) -> Outcom
     Ok(())
 }
 
+/// Says of a page number past the end that there is no such page, which is no damage.
+fn is_there(file: &RawFile<'_>, page: u64) -> Outcome {
+    match file.pages_in_file() {
+        pages if page < pages => Ok(()),
+        pages => Err(Failed::Said(format!(
+            "there is no page {page}: the file has pages 0 to {}",
+            pages.saturating_sub(1)
+        ))),
+    }
+}
+
 fn hex_page(file: &RawFile<'_>, page: u64, out: &mut impl Write) -> Outcome {
+    is_there(file, page)?;
     let bytes = file.bytes(page, file.page_size().into())?;
     let start = page * u64::from(file.page_size());
     let (mut before, mut skipped): (&[u8], bool) = (&[], false);
@@ -296,15 +309,20 @@ fn in_words(file: &RawFile<'_>, id: u64, format: Format, out: &mut impl Write) -
             out.write_all(&text)?;
             Ok(overflow)
         }
-        Err(Failed::Store(e)) => {
-            writeln!(out, "Prining page {id} failed: {e}. Continuing...")?;
+        Err(failed) => {
+            let reason = match failed {
+                Failed::Store(e) => e.to_string(),
+                Failed::Said(message) => message,
+                Failed::Write(e) => return Err(Failed::Write(e)),
+            };
+            writeln!(out, "Prining page {id} failed: {reason}. Continuing...")?;
             Ok(0)
         }
-        Err(other) => Err(other),
     }
 }
 
 fn page_text(file: &RawFile<'_>, id: u64, format: Format, out: &mut Vec<u8>) -> Result<u64, Failed> {
+    is_there(file, id)?;
     let header = file.header(id)?;
     if header.id != id {
         // The bytes of a free page may be the middle of an old value: nothing in them means what it says.
@@ -392,6 +410,7 @@ fn page_item(
     format: Format,
     out: &mut impl Write,
 ) -> Outcome {
+    is_there(file, id)?;
     let overflow = u64::from(file.header(id)?.overflow);
     let bytes = file.bytes(id, (overflow + 1) * u64::from(file.page_size()))?;
     let leaf = Page::new(&bytes, id).and_then(|page| page.leaf()).map_err(bbolt_pages::Error::from)?;
@@ -519,24 +538,26 @@ fn inspect(tree: &BucketTree, out: &mut impl Write) -> io::Result<()> {
     Ok(())
 }
 
-/// A JSON string as Go writes it: `<`, `>`, `&` and the line separators escaped, bytes that are no text replaced.
+/// A JSON string as Go writes it: `<`, `>`, `&` and the line separators escaped, each byte that is no text replaced.
 fn json(name: &[u8]) -> String {
     let mut text = String::from('"');
-    for c in String::from_utf8_lossy(name).chars() {
-        match c {
-            '"' => text.push_str("\\\""),
-            '\\' => text.push_str("\\\\"),
-            '\n' => text.push_str("\\n"),
-            '\r' => text.push_str("\\r"),
-            '\t' => text.push_str("\\t"),
-            '\u{8}' => text.push_str("\\b"),
-            '\u{c}' => text.push_str("\\f"),
-            '<' | '>' | '&' | '\u{2028}' | '\u{2029}' | '\0'..=' ' if c != ' ' => {
-                text += &format!("\\u{:04x}", u32::from(c));
+    for chunk in name.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            match c {
+                '"' => text.push_str("\\\""),
+                '\\' => text.push_str("\\\\"),
+                '\n' => text.push_str("\\n"),
+                '\r' => text.push_str("\\r"),
+                '\t' => text.push_str("\\t"),
+                '\u{8}' => text.push_str("\\b"),
+                '\u{c}' => text.push_str("\\f"),
+                '<' | '>' | '&' | '\u{2028}' | '\u{2029}' | '\0'..=' ' if c != ' ' => {
+                    text += &format!("\\u{:04x}", u32::from(c));
+                }
+                c => text.push(c),
             }
-            '\u{fffd}' => text.push_str("\\ufffd"),
-            c => text.push(c),
         }
+        text += &"\\ufffd".repeat(chunk.invalid().len());
     }
     text.push('"');
     text
@@ -579,12 +600,31 @@ fn repaired(file: &RawFile<'_>, output: &Path, salvaging: bool, out: &mut impl W
     }
 }
 
-/// Writes a new file beside `path` and gives it that name when it is whole and on disk; `-` is standard output.
+/// Whether something stands at `path` that is no file: a device or a pipe, which a new file must not replace.
+fn is_special(path: &Path) -> Result<bool, Failed> {
+    match std::fs::metadata(path) {
+        Ok(found) if found.is_dir() => {
+            Err(Failed::Said(format!("{} is a directory: give the new file's own name", path.display())))
+        }
+        Ok(found) => Ok(!found.is_file()),
+        Err(_) => Ok(false),
+    }
+}
+
+/// Writes a new file beside `path` and gives it that name when it is whole and on disk; `-` is standard output, and devices and pipes are
+/// written as they stand.
 fn new_file(path: &Path, out: &mut impl Write, fill: impl FnOnce(&mut dyn Write) -> Outcome) -> Outcome {
     if path.as_os_str() == "-" {
         return fill(out);
     }
     let refuse = |e: io::Error| Failed::Said(format!("{}: {e}", path.display()));
+    if is_special(path)? {
+        let mut into = BufWriter::new(File::options().write(true).open(path).map_err(refuse)?);
+        return fill(&mut into).and_then(|()| into.flush().map_err(refuse)).map_err(|failed| match failed {
+            Failed::Write(e) => refuse(e),
+            other => other,
+        });
+    }
     let beside = beside(path);
     let file = File::create_new(&beside).map_err(|e| Failed::Said(format!("{}: {e}", beside.display())))?;
     let mut new = BufWriter::with_capacity(1 << 20, file);
@@ -625,18 +665,24 @@ fn new_database(
     sync: bool,
     fill: impl FnOnce(&Db) -> Result<(), bbolt_pages::Error>,
 ) -> Outcome {
+    let refuse = |e: String| Failed::Said(format!("{}: {e}", path.display()));
+    if is_special(path)? {
+        return Err(refuse("a new database needs a file, and this is none".into()));
+    }
     let beside = beside(path);
     let _ = std::fs::remove_file(&beside);
-    let options = Options::new().page_size(file.page_size()).no_sync(true).no_grow_sync(true);
+    // A size that new files cannot have (bbolt's own command takes the system's for all) becomes the nearest that they can.
+    let page_size = file.page_size().clamp(1024, 65_536);
+    let options = Options::new().page_size(page_size).no_sync(true).no_grow_sync(true);
     let filled = (|| -> Outcome {
-        let target = options.open(&beside)?;
+        let target = options.open(&beside).map_err(|e| refuse(e.to_string()))?;
         fill(&target)?;
         // Nobody knows the new file's name yet: one wait for the disk before it gets it is enough.
         if sync {
             target.sync()?;
         }
         target.close()?;
-        std::fs::rename(&beside, path).map_err(|e| Failed::Said(format!("{}: {e}", path.display())))
+        std::fs::rename(&beside, path).map_err(|e| refuse(e.to_string()))
     })();
     if filled.is_err() {
         let _ = std::fs::remove_file(&beside);

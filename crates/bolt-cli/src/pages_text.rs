@@ -54,7 +54,9 @@ pub(crate) fn is_printable(bytes: &[u8]) -> bool {
 fn is_print(c: char) -> bool {
     match c {
         ' ' | '"' | '\'' | '\\' => true,
-        _ => !c.is_whitespace() && !c.is_control() && c.escape_debug().nth(1).is_none(),
+        _ if c.is_whitespace() || c.is_control() => false,
+        // Behind another character a mark that combines with it is shown as it is, and Go calls it printable anywhere.
+        _ => format!("x{c}").escape_debug().nth(2).is_none(),
     }
 }
 
@@ -187,6 +189,7 @@ mod tests {
             (b"say \"x\" \\", "say \"x\" \\", "\"say \\\"x\\\" \\\\\""),
             ("\u{e9}\u{200b}".as_bytes(), "c3a9e2808b", "\"\u{e9}\\u200b\""),
             (b"\x7f", "7f", "\"\\x7f\""),
+            ("\u{301}".as_bytes(), "\u{301}", "\"\u{301}\""),
         ] {
             assert_eq!(shown(Format::Auto, bytes), auto);
             assert_eq!(shown(Format::AsciiEncoded, bytes), ascii);

@@ -105,12 +105,35 @@ fn what_is_not_there_is_said() {
         (&["keys", &file, "top-0", "nope"], "bucket not found: /top-0/nope"),
         (&["page-item", &file, "4", "1000"], "items 0 to 40"),
         (&["info", &scratch.file("none.db")], "no such file"),
+        (&["info", &scratch.file(".")], "a directory"),
+        (&["dump", &file, "120"], "there is no page 120: the file has pages 0 to"),
+        (&["check", &file, "--from-page", "99999999"], "99999999"),
+        (&["page-item", &file, "99999999", "0"], "there is no page 99999999"),
+        (&["backup", &file, "-o", &scratch.file(".")], "is a directory"),
+        (&["compact", &file, "-o", &scratch.file("none/new.db")], "none/new.db: "),
     ] {
         let done = pages(words);
         assert_eq!(done.code(), 1, "{words:?}");
         assert!(done.err.contains(part), "{words:?}: {}", done.err);
     }
     assert_eq!(pages(&["polish", &file]).code(), 2);
+}
+
+/// A device is written to and stays what it is; it was replaced by the new file once.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_device_is_not_replaced_by_a_new_file() {
+    let scratch = Scratch::new("device");
+    let Some(file) = scratch.fixture("nested") else { return };
+    let is_device = || !std::fs::metadata("/dev/full").expect("a device").is_file();
+    let device = scratch.file("full");
+    std::os::unix::fs::symlink("/dev/full", &device).expect("a link");
+    for (command, part) in [("backup", "No space"), ("map", "No space"), ("compact", "needs a file")] {
+        let done = pages(&[command, &file, "-o", &device]);
+        assert_eq!(done.code(), 1, "{command}");
+        assert!(done.err.contains(part), "{command}: {}", done.err);
+        assert!(is_device() && std::fs::symlink_metadata(&device).expect("a link").is_symlink());
+    }
 }
 
 #[test]
