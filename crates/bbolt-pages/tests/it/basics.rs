@@ -123,12 +123,14 @@ fn growth_waits_for_no_reader_and_a_reader_sees_its_snapshot_through_it() {
     let reader = db.begin_read().unwrap();
     let bucket = reader.require(b"b").unwrap();
     let value = bucket.get(b"k").unwrap();
-    for round in 0..40_u8 {
+    let rounds = if cfg!(bolt_tsan) { 4 } else { 40_u8 };
+    for round in 0..rounds {
         db.update(|tx| tx.bucket_mut(b"b")?.put(&[round], &vec![round; 1 << 20])).unwrap();
         assert_eq!(value, b"first");
     }
     assert_eq!(bucket.get(&[1]), None);
-    assert_eq!(db.begin_read().unwrap().require(b"b").unwrap().get(&[39]).map(<[u8]>::len), Some(1 << 20));
+    let last = db.begin_read().unwrap().require(b"b").unwrap().get(&[rounds - 1]).map(<[u8]>::len);
+    assert_eq!(last, Some(1 << 20));
 }
 
 #[test]

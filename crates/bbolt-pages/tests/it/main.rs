@@ -23,9 +23,9 @@ mod crash;
 mod damage;
 #[cfg(not(any(miri, bolt_tsan)))]
 mod digests;
-#[cfg(not(miri))]
+#[cfg(not(any(miri, bolt_tsan)))]
 mod files;
-#[cfg(not(miri))]
+#[cfg(not(any(miri, bolt_tsan)))]
 mod fixtures;
 #[cfg(not(any(miri, bolt_tsan)))]
 mod golden;

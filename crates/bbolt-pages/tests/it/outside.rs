@@ -229,16 +229,18 @@ fn what_is_no_file_is_refused_and_not_waited_for() {
     let scratch = Scratch::new("no-file");
     let directory = scratch.path("directory");
     std::fs::create_dir(&directory).expect("a directory");
-    let mut paths = vec![directory];
+    let paths = vec![directory];
     #[cfg(unix)]
-    {
+    let paths = {
+        let mut paths = paths;
         let pipe = scratch.path("pipe");
         let made = std::process::Command::new("mkfifo").arg(&pipe).status();
         if made.is_ok_and(|status| status.success()) {
             paths.push(pipe);
         }
         paths.push("/dev/null".into());
-    }
+        paths
+    };
     for path in paths {
         for read_only in [false, true] {
             for mode in MODES {
