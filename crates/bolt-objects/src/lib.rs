@@ -16,6 +16,8 @@ mod manage;
 #[cfg(any(all(test, feature = "std"), feature = "model"))]
 #[doc(hidden)]
 pub mod model;
+#[cfg(all(test, any(feature = "std", feature = "strings")))]
+mod noise;
 mod policy;
 #[cfg(feature = "std")]
 mod pool;

@@ -190,16 +190,7 @@ impl Naive {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn noise(mut state: u64, len: usize) -> Vec<u8> {
-        let mut step = || {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            (state >> 32) as u8
-        };
-        (0..len).map(|_| step()).collect()
-    }
+    use crate::noise::noise;
 
     #[test]
     fn random_operations_agree_with_the_naive_map() {
