@@ -13,7 +13,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use bolt_objects::ready::{self, VEC_BUFFER_BYTES, VecBufferPool};
-use bolt_objects::{ArenaPool, Hooks, LocalPool, ObjectPool, PoolConfig, SizeHint, with_thread_arena};
+use bolt_objects::{
+    ArenaPool, BatchContext, Hooks, LocalPool, ObjectPool, PoolConfig, SizeHint, with_thread_arena,
+};
 use criterion::{Criterion, criterion_group, criterion_main};
 
 const BYTES: usize = VEC_BUFFER_BYTES;
@@ -202,8 +204,7 @@ fn batches(c: &mut Criterion) {
     const SUM: u64 = 64 * (15 * 16 / 2) + 64 * 12;
     let pool = ArenaPool::new().expect("small");
     let hint = SizeHint::new().values::<[u64; 16]>(64).bytes(64 * 16);
-    let in_arena = || {
-        let batch = pool.batch(hint);
+    let work = |batch: &BatchContext<'_>| {
         (0..64)
             .map(|_| {
                 let mut numbers = batch.vec::<u64>(16);
@@ -213,18 +214,8 @@ fn batches(c: &mut Criterion) {
             })
             .sum::<u64>()
     };
-    let in_thread_arena = || {
-        with_thread_arena(|batch| {
-            (0..64)
-                .map(|_| {
-                    let mut numbers = batch.vec::<u64>(16);
-                    numbers.extend((0..16).map(black_box));
-                    let text = batch.str(black_box("twelve bytes"));
-                    numbers.iter().sum::<u64>() + text.len() as u64
-                })
-                .sum::<u64>()
-        })
-    };
+    let in_arena = || work(&pool.batch(hint));
+    let in_thread_arena = || with_thread_arena(work);
     let on_heap = || {
         // All are kept until the end, as they are in an arena.
         let mut kept = Vec::with_capacity(64);
