@@ -27,18 +27,22 @@ pub mod ready;
 mod strings;
 #[cfg(feature = "strings")]
 mod strings_config;
-// The file that may hold unsafe code, as the manifest lists it.
 #[cfg(feature = "strings")]
-#[allow(unsafe_code)]
 mod strings_core;
+#[cfg(feature = "strings")]
+mod strings_index;
 #[cfg(all(feature = "strings", any(test, feature = "model")))]
 #[doc(hidden)]
 pub mod strings_model;
+#[cfg(feature = "strings")]
+mod strings_places;
 #[cfg(all(feature = "strings", feature = "std"))]
 mod strings_shared;
 #[cfg(feature = "strings")]
 mod strings_snapshot;
+// The other file that may hold unsafe code.
 #[cfg(feature = "strings")]
+#[allow(unsafe_code)]
 mod strings_text;
 #[cfg(feature = "std")]
 mod thread;

@@ -4,7 +4,8 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use crate::strings_config::{StringError, StringId, StringPoolConfig, StringStats};
-use crate::strings_core::{Core, tag_of};
+use crate::strings_core::Core;
+use crate::strings_index::{Index, tag_of};
 use crate::strings_snapshot::{self, SnapshotError};
 use crate::strings_text::PlainText;
 
@@ -13,11 +14,11 @@ use crate::strings_text::PlainText;
 ///
 /// One owner: interning takes `&mut self`, resolving `&self`. For many threads: `SharedStringPool`, with `std`.
 ///
-/// **Layout**: all memory is allocated at once, `bytes_held` bytes: 40 for each of `strings_max` strings (a slot, two index entries, one
-/// remembered tag), the rest is text in two logs and the place of pinned strings; in front of a text in a log stand eight bytes.
+/// **Layout**: all memory is allocated at once, `bytes_held` bytes: 36 for each of `strings_max` strings (a slot, two index entries, one
+/// remembered tag), the rest is text in two logs and the place of pinned strings; in front of each text stand sixteen bytes.
 ///
-/// **Cost**: a hit is a hash, one or two cache lines of index, the slot and the text, and at most one bit written; a miss evicts as many
-/// strings as the new one's length asks for and moves at most eight. After construction nothing is ever allocated.
+/// **Cost**: a hit is a hash, one or two cache lines of index and those of the text, and at most one bit written; a miss evicts as many
+/// strings as the new one's length asks for and moves at most eight. After construction nothing is ever allocated, and nothing is rebuilt.
 ///
 /// ```
 /// use bolt_objects::{StringPool, StringPoolConfig};
@@ -44,8 +45,8 @@ impl StringPool {
     /// # Errors
     /// [`StringError::BudgetTooSmall`] says how many bytes the other numbers of the configuration need.
     pub fn new(config: StringPoolConfig) -> Result<Self, StringError> {
-        let plan = config.plan(0)?;
-        Ok(Self { core: Core::new(plan, PlainText::new(plan.text_units())) })
+        let plan = config.plan(0, Index::bytes_for)?;
+        Ok(Self { core: Core::new(plan, PlainText::new(plan.text_units(), plan.strings_max)) })
     }
 
     /// A pool that begins with strings which never leave. Their ids are known beforehand: the string at `index` has
@@ -85,7 +86,7 @@ impl StringPool {
     /// The id of `text` if it is in the pool. Writes nothing, so it does not count as being asked for; [`touch`](Self::touch) does.
     #[inline]
     pub fn get(&self, text: &str) -> Option<StringId> {
-        self.core.get(tag_of(text.as_bytes()), text)
+        self.core.get(tag_of(text.as_bytes()), text.as_bytes())
     }
 
     /// The string of `id`; nothing if it was evicted. Writes nothing.

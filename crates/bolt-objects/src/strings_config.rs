@@ -3,15 +3,20 @@
 use core::fmt;
 use core::num::NonZeroU64;
 
-use crate::strings_core::{Core, UNIT};
-use crate::strings_text::PlainText;
+use crate::strings_core::TABLE_BYTES;
+use crate::strings_places::{HEADER, LEN_MAX, UNIT};
+use crate::strings_text::LINE;
 
-/// What each string is reckoned to take when the number of strings is left to the pool: 40 bytes of tables and 32 of text.
-const BYTES_PER_STRING: usize = 72;
+/// What each string is reckoned to take when the number of strings is left to the pool: 36 bytes of tables, 16 before the text, 28 of text.
+const BYTES_PER_STRING: usize = 80;
 /// Strings longer than this are refused unless the configuration says otherwise, so that one text cannot sweep the pool.
 const TEXT_BYTES_MAX: usize = 64 * 1024;
-/// A pool has place for text of this length at least in its small queue.
-const SMALL_UNITS_MIN: usize = 4;
+/// A pool has place in its small queue for a text of 24 bytes at least, and for what stands in front of it.
+const SMALL_UNITS_MIN: usize = 5;
+/// Numbers of strings have 32 bits; the highest of all says that there is none.
+const STRINGS_MAX: u32 = 1 << 31;
+/// The small queue's part of the text that is not pinned.
+const SMALL_PART: usize = 10;
 
 /// How large a string pool is and how it divides that. 40 bytes; `Copy`.
 ///
@@ -37,7 +42,7 @@ impl StringPoolConfig {
         Self { bytes_max, strings_max: None, text_bytes_max: TEXT_BYTES_MAX, pinned_bytes: None }
     }
 
-    /// So many strings at a time; 40 bytes of the budget each. Unset: one for each 72 bytes of the budget.
+    /// So many strings at a time; 36 bytes of the budget each. Unset: one for each 80 bytes of the budget.
     #[must_use]
     pub const fn strings_max(mut self, strings_max: u32) -> Self {
         self.strings_max = Some(strings_max);
@@ -51,7 +56,7 @@ impl StringPoolConfig {
         self
     }
 
-    /// So much of the budget is kept for pinned and static strings, each rounded up to a power of two. Unset: an eighth of the text.
+    /// So much of the budget is kept for pinned and static strings, each with 16 bytes rounded up to a power of two. Unset: an eighth of the text.
     #[must_use]
     pub const fn pinned_bytes(mut self, bytes: usize) -> Self {
         self.pinned_bytes = Some(bytes);
@@ -69,31 +74,38 @@ impl StringPoolConfig {
         }
     }
 
-    /// The budget divided, when `beside` more bytes are asked for each string.
-    pub(crate) fn plan(self, beside: usize) -> Result<Plan, StringError> {
-        let per_string = BYTES_PER_STRING + beside;
-        let strings_max = self.strings_max.unwrap_or((self.bytes_max / per_string).min(1 << 31) as u32);
-        let strings_max = strings_max.clamp(1, 1 << 31);
-        let tables = Core::<PlainText>::tables(strings_max).0 + strings_max as usize * beside;
-        let queues_min = 10 * SMALL_UNITS_MIN * UNIT;
-        let needed = tables + queues_min + self.pinned_bytes.unwrap_or(0);
+    /// The budget divided, when the index takes so many bytes and `beside` more are asked for each string.
+    pub(crate) fn plan(self, beside: usize, index_bytes: impl Fn(u32) -> usize) -> Result<Plan, StringError> {
+        let strings_max = self.strings(BYTES_PER_STRING + beside);
+        let tables = index_bytes(strings_max) + strings_max as usize * (TABLE_BYTES + beside);
+        let queues_min = SMALL_PART * SMALL_UNITS_MIN * UNIT;
+        let pinned_min = self.pinned_bytes.unwrap_or(0);
+        let needed =
+            tables.saturating_add(queues_min.saturating_add(pinned_min).div_ceil(LINE).saturating_mul(LINE));
         if self.bytes_max < needed {
             return Err(StringError::BudgetTooSmall { bytes_max: self.bytes_max, bytes_needed: needed });
         }
-        // Positions are 32-bit numbers of units.
-        let text_units = ((self.bytes_max - tables) / UNIT).min(u32::MAX as usize - 1);
+        // Whole cache lines; positions are 32-bit numbers of units.
+        let lines = ((self.bytes_max - tables) / LINE).min((u32::MAX as usize * UNIT) / LINE);
+        let text_units = lines * (LINE / UNIT);
         let pinned = self.pinned_bytes.map_or(text_units / 8, |bytes| bytes.div_ceil(UNIT));
         let block_units = pinned.min(text_units - queues_min / UNIT);
-        let small_units = (text_units - block_units) / 10;
+        let small_units = (text_units - block_units) / SMALL_PART;
         let main_units = text_units - block_units - small_units;
         Ok(Plan {
             strings_max,
-            text_bytes_max: self.text_bytes_max.min((small_units - 1) * UNIT),
+            text_bytes_max: self.text_bytes_max.min((small_units - HEADER as usize) * UNIT).min(LEN_MAX),
             block_units: block_units as u32,
             small_units: small_units as u32,
             main_units: main_units as u32,
             bytes_held: tables + text_units * UNIT,
         })
+    }
+
+    /// The number of strings, when each is reckoned to take so many bytes.
+    fn strings(&self, bytes_each: usize) -> u32 {
+        let reckoned = (self.bytes_max / bytes_each).min(STRINGS_MAX as usize) as u32;
+        self.strings_max.unwrap_or(reckoned).clamp(1, STRINGS_MAX)
     }
 }
 
@@ -123,6 +135,12 @@ impl StringId {
     #[inline]
     pub(crate) fn new(slot: u32, generation: u32) -> Self {
         let raw = u64::from(generation) << 32 | u64::from(slot);
+        Self::from_header(raw)
+    }
+
+    /// The id that a string's header begins with.
+    #[inline(always)]
+    pub(crate) fn from_header(raw: u64) -> Self {
         // Generations of ids are odd, so the other arm is never taken.
         Self(NonZeroU64::new(raw).unwrap_or(NonZeroU64::MIN))
     }

@@ -1,53 +1,82 @@
-//! Owns: the mechanism of a string pool: slots, index, queues of text, places of pinned text, eviction by S3-FIFO. Generic over the memory
-//! that holds the text, so that the pool of one owner and the shards of the shared pool run the same code. Never allocates after
-//! construction. Limits: 2^31 strings, 32 GiB of text; an operation looks at 16 entries of the index, gives at most [`CHANCES`] strings
+//! Owns: the mechanism of a string pool: numbers and their lives, eviction by S3-FIFO, pins. Generic over the memory that holds texts and index,
+//! so that the pool of one owner, the shards of the shared pool and the pool of `Bytes` run the same code. Never allocates after
+//! construction. Limits: 2^31 strings, 32 GiB of text; an operation looks at 24 entries of the index, gives at most [`CHANCES`] strings
 //! a second chance, and evicts as many as the new text's length asks for.
-//!
-//! unsafe: allowed here
 
 use alloc::vec::Vec;
-use core::hash::Hasher as _;
-
-use rustc_hash::FxHasher;
 
 use crate::strings_config::{Plan, StringError, StringId, StringStats};
+use crate::strings_index::{tag_of, ways};
+use crate::strings_places::{Blocks, Queue, UNIT, VISITED, is_string, second_word, tag_in};
 
 /// Strings that one operation moves instead of evicting, because they were asked for. The trace study shows what the bound costs: 0.3 % of
 /// hits at most.
 const CHANCES: u32 = 8;
-/// Text is placed in units of eight bytes; a header before each text is one.
-pub(crate) const UNIT: usize = 8;
-/// No slot: the end of a list, or the header of a gap at the end of a queue.
+/// No slot: the end of a list.
 const NONE: u32 = u32::MAX;
-/// Entries of a bucket: tags and slots fill one cache line.
-const WAYS: usize = 8;
 /// Pins that are never taken back.
 const STATIC: u16 = u16::MAX;
 
-/// Where text lies. Positions are in units.
+/// Where headers, texts and the index lie. Positions are in units and those of headers; a text follows its header, or lies elsewhere.
 pub(crate) trait Memory {
-    /// Writes `text` at `at`.
-    fn put(&mut self, at: u32, text: &[u8]);
-    /// Moves `len` bytes; the places may overlap.
-    fn shift(&mut self, from: u32, to: u32, len: usize);
-    /// Whether `text` is what lies at `at`.
-    fn equals(&self, at: u32, text: &[u8]) -> bool;
+    /// Entries of a bucket of the index.
+    const WAYS: usize;
+    /// Units that a string of `len` bytes takes in the queues.
+    fn units(len: usize) -> u32;
+    /// Whether so many bytes more may be held, whatever the queues say.
+    fn has_room(&self, len: usize) -> bool {
+        let _ = len;
+        true
+    }
     /// The word at `at`.
     fn word(&self, at: u32) -> u64;
     /// Sets the word at `at`.
     fn set_word(&mut self, at: u32, word: u64);
+    /// Moves so many units; the places may overlap.
+    fn shift(&mut self, from: u32, to: u32, units: u32);
+    /// Whether the string at `at` is `text`.
+    fn equals(&self, at: u32, text: &[u8]) -> bool;
+    /// Whether the string was asked for since `unvisit`.
+    #[inline(always)]
+    fn is_visited(&self, slot: u32, at: u32) -> bool {
+        let _ = slot;
+        self.word(at + 1) & VISITED != 0
+    }
+    /// The string is asked for. Writes only when it was not before.
+    #[inline(always)]
+    fn visit(&mut self, slot: u32, at: u32) {
+        let _ = slot;
+        let word = self.word(at + 1);
+        if word & VISITED == 0 {
+            self.set_word(at + 1, word | VISITED);
+        }
+    }
+    /// Forgets that the string was asked for, where its header does not.
+    fn unvisit(&mut self, slot: u32) {
+        let _ = slot;
+    }
     /// From now on no reader may trust what it knows of `slot`. Comes before any change of its text.
-    fn retract(&mut self, slot: u32);
-    /// Readers may trust again.
+    fn retract(&mut self, slot: u32) {
+        let _ = slot;
+    }
+    /// Readers may trust again; generation 0: nothing is there.
     fn publish(&mut self, slot: u32, generation: u32, at: u32, len: u32);
-    /// Appends the text to `out`.
-    fn copy_to(&self, at: u32, len: usize, out: &mut Vec<u8>);
+    /// Appends the text of `slot` to `out`.
+    fn copy_to(&self, slot: u32, at: u32, len: usize, out: &mut Vec<u8>);
+    /// Buckets of the index.
+    fn buckets(&self) -> usize;
+    /// The place of the string with this tag and text in a bucket.
+    fn find_in(&self, bucket: usize, tag: u32, text: &[u8]) -> Option<u32>;
+    /// The place that an entry of the index names.
+    fn entry(&self, bucket: usize, way: usize) -> Option<u32>;
+    /// Sets an entry of the index: tag and place.
+    fn set_entry(&mut self, bucket: usize, way: usize, entry: Option<(u32, u32)>);
 }
 
-/// Memory whose text can be borrowed.
-pub(crate) trait Borrowed: Memory {
-    /// The bytes at `at`.
-    fn bytes(&self, at: u32, len: usize) -> Option<&[u8]>;
+/// Memory that takes texts given as `S`.
+pub(crate) trait Put<S>: Memory {
+    /// Keeps `text`, whose header is at `at`.
+    fn put(&mut self, slot: u32, at: u32, text: S);
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -60,166 +89,37 @@ pub(crate) enum Place {
 
 /// One string. Invariants, for slots whose place is not `Free`:
 ///
-/// 1. `at` and `len` name bytes that were copied whole from a `str` by `Memory::put` or `Memory::shift`.
-/// 2. Those bytes have not been written since: a queue writes only where no live slot's text lies, and a block has one user.
+/// 1. `at` is the place of its header, whose first word is its id; if the text follows there, `len` bytes of it were copied whole from
+///    what `Put::put` got.
+/// 2. Neither header nor text has been written since, but for flags: a queue writes only where no live string lies, and a block has one user.
 /// 3. `generation` is odd; for free slots it is even.
+/// 4. The units that it takes, `Memory::units` of them from `at` on, lie in the memory: in a block, or in the queue of its place.
 #[derive(Clone, Copy)]
-pub(crate) struct Slot {
+#[repr(align(16))]
+struct Slot {
     generation: u32,
-    /// Where the text lies, in units; the next free slot while this one is free.
+    /// Where the string lies; the next free slot while this one is free.
     at: u32,
     len: u32,
-    tag: u32,
     pins: u16,
     place: Place,
-    /// Asked for since the hand passed. The one thing a hit writes, and only when it is not set already.
-    visited: bool,
 }
 
-/// One cache line of the index. A tag of 0 is an empty entry.
-#[derive(Clone, Copy)]
-#[repr(C, align(64))]
-pub(crate) struct Bucket {
-    tags: [u32; WAYS],
-    slots: [u32; WAYS],
-}
+const _: () = assert!(size_of::<Slot>() == 16);
 
-const _: () = assert!(size_of::<Bucket>() == 64 && size_of::<Slot>() == 20);
-
-impl Bucket {
-    const EMPTY: Self = Self { tags: [0; WAYS], slots: [NONE; WAYS] };
-
-    /// A bit for each entry with this tag.
-    #[inline(always)]
-    fn matches(&self, tag: u32) -> u32 {
-        let mut mask = 0;
-        for (way, &other) in self.tags.iter().enumerate() {
-            mask |= u32::from(other == tag) << way;
-        }
-        mask
-    }
-
-    fn room(&self) -> Option<usize> {
-        self.tags.iter().position(|&tag| tag == 0)
+impl Slot {
+    /// The next life of a number, still to be filled.
+    const fn free(generation: u32) -> Self {
+        Self { generation, at: NONE, len: 0, pins: 0, place: Place::Free }
     }
 }
 
-/// A log of text: what is pushed at the head leaves at the tail. No text lies across the end.
-struct Queue {
-    base: u32,
-    cap: u32,
-    head: u32,
-    tail: u32,
-    /// Units between tail and head, holes and the gap at the end included.
-    used: u32,
-    /// Live strings.
-    count: u32,
-}
-
-impl Queue {
-    fn new(base: u32, cap: u32) -> Self {
-        Self { base, cap, head: 0, tail: 0, used: 0, count: 0 }
-    }
-
-    fn fits(&self, units: u32) -> bool {
-        if self.used == 0 {
-            units <= self.cap
-        } else if self.head > self.tail {
-            units <= self.cap - self.head || units <= self.tail
-        } else {
-            units <= self.tail - self.head
-        }
-    }
-
-    /// Takes the place that `fits` promised; headers are the caller's, and so is that of the gap, if there is one.
-    fn take(&mut self, units: u32) -> (u32, Option<(u32, u32)>) {
-        debug_assert!(self.fits(units), "no room for {units} units");
-        let mut gap = None;
-        if self.used == 0 {
-            (self.head, self.tail) = (0, 0);
-        } else if self.head > self.tail && units > self.cap - self.head {
-            let left = self.cap - self.head;
-            if left > 0 {
-                gap = Some((self.base + self.head, left));
-                self.used += left;
-            }
-            self.head = 0;
-        }
-        let at = self.base + self.head;
-        self.head += units;
-        self.used += units;
-        self.count += 1;
-        (at, gap)
-    }
-
-    /// Lets the entry of `units` at the tail go.
-    fn release(&mut self, units: u32) {
-        self.used -= units;
-        self.tail += units;
-        if self.tail == self.cap {
-            self.tail = 0;
-        }
-    }
-}
-
-/// Blocks of a power of two of units for pinned text: a bump, and a list of free blocks for each power, linked through their first word.
-struct Blocks {
-    end: u32,
-    next: u32,
-    free: [u32; 32],
-}
-
-impl Blocks {
-    fn power(len: usize) -> u32 {
-        len.div_ceil(UNIT).max(1).next_power_of_two().trailing_zeros()
-    }
-
-    fn take(&mut self, memory: &mut impl Memory, len: usize) -> Option<u32> {
-        let power = Self::power(len);
-        let units = 1_u32.checked_shl(power)?;
-        let found = (power..32).find(|&power| self.free[power as usize] != NONE);
-        match found {
-            Some(found) if found == power || self.end - self.next < units => {
-                let at = self.free[found as usize];
-                self.free[found as usize] = memory.word(at) as u32;
-                // The upper halves go back to the lists of their powers.
-                for half in power..found {
-                    self.give(memory, at + (1 << half), half);
-                }
-                Some(at)
-            }
-            _ if self.end - self.next >= units => {
-                self.next += units;
-                Some(self.next - units)
-            }
-            _ => None,
-        }
-    }
-
-    fn give(&mut self, memory: &mut impl Memory, at: u32, power: u32) {
-        memory.set_word(at, u64::from(self.free[power as usize]));
-        self.free[power as usize] = at;
-    }
-}
-
-/// What a string asks of a queue: its header and its text.
-fn units(len: usize) -> u32 {
-    1 + len.div_ceil(UNIT) as u32
-}
-
-/// The tag of a text in the index, never 0.
-#[inline(always)]
-pub(crate) fn tag_of(text: &[u8]) -> u32 {
-    let mut hasher = FxHasher::default();
-    hasher.write(text);
-    // The hasher's best bits are the 26 lowest; the index goes by the highest of a tag.
-    (hasher.finish() as u32).rotate_left(6) | 1
-}
+/// Bytes of the tables for each string: slot and ghost.
+pub(crate) const TABLE_BYTES: usize = size_of::<Slot>() + size_of::<u32>();
 
 pub(crate) struct Core<M> {
     memory: M,
     slots: Vec<Slot>,
-    buckets: Vec<Bucket>,
     /// Tags of strings that left the small queue, each in the one place its tag names: a hint, so collisions only forget.
     ghosts: Vec<u32>,
     small: Queue,
@@ -238,27 +138,14 @@ pub(crate) struct Core<M> {
 }
 
 impl<M: Memory> Core<M> {
-    /// The tables' bytes for a plan of so many strings, and the buckets and ghosts among them.
-    pub(crate) const fn tables(strings_max: u32) -> (usize, usize, usize) {
-        // Half of the entries are filled at most.
-        let buckets = (strings_max as usize * 2).div_ceil(WAYS) + 1;
-        let ghosts = strings_max as usize;
-        let bytes = strings_max as usize * size_of::<Slot>()
-            + buckets * size_of::<Bucket>()
-            + ghosts * size_of::<u32>();
-        (bytes, buckets, ghosts)
-    }
-
     pub(crate) fn new(plan: Plan, memory: M) -> Self {
-        let (_, buckets, ghosts) = Self::tables(plan.strings_max);
         Self {
             memory,
             slots: Vec::with_capacity(plan.strings_max as usize),
-            buckets: alloc::vec![Bucket::EMPTY; buckets],
-            ghosts: alloc::vec![0; ghosts],
+            ghosts: alloc::vec![0; plan.strings_max as usize],
             small: Queue::new(plan.block_units, plan.small_units),
             main: Queue::new(plan.block_units + plan.small_units, plan.main_units),
-            blocks: Blocks { end: plan.block_units, next: 0, free: [NONE; 32] },
+            blocks: Blocks::new(plan.block_units),
             free: NONE,
             filled: false,
             live: 0,
@@ -277,33 +164,32 @@ impl<M: Memory> Core<M> {
         &self.plan
     }
 
-    #[inline]
-    fn slot(&self, id: StringId) -> Option<&Slot> {
-        self.slots.get(id.slot() as usize).filter(|slot| slot.generation == id.generation())
+    pub(crate) fn memory(&self) -> &M {
+        &self.memory
+    }
+
+    #[cfg(feature = "bytes")]
+    pub(crate) fn memory_mut(&mut self) -> &mut M {
+        &mut self.memory
+    }
+
+    /// Place and length of the string of `id`.
+    #[inline(always)]
+    pub(crate) fn place_of(&self, id: StringId) -> Option<(u32, u32)> {
+        let slot = self.slots.get(id.slot() as usize)?;
+        (slot.generation == id.generation()).then_some((slot.at, slot.len))
     }
 
     #[inline]
     pub(crate) fn is_live(&self, id: StringId) -> bool {
-        self.slot(id).is_some()
-    }
-
-    /// The text of `slot` in a pool whose memory can be borrowed.
-    #[inline]
-    pub(crate) fn resolve(&self, id: StringId) -> Option<&str>
-    where
-        M: Borrowed,
-    {
-        let slot = self.slot(id)?;
-        let bytes = self.memory.bytes(slot.at, slot.len as usize)?;
-        // SAFETY: the generation of an id is odd, so the slot is live (3) and its bytes are those of a `str` (1), unchanged (2).
-        Some(unsafe { core::str::from_utf8_unchecked(bytes) })
+        self.place_of(id).is_some()
     }
 
     /// Appends the text of `id` to `out`; false when it is dead.
     #[cfg(feature = "std")]
     pub(crate) fn copy_to(&self, id: StringId, out: &mut Vec<u8>) -> bool {
-        let Some(slot) = self.slot(id) else { return false };
-        self.memory.copy_to(slot.at, slot.len as usize, out);
+        let Some((at, len)) = self.place_of(id) else { return false };
+        self.memory.copy_to(id.slot(), at, len as usize, out);
         true
     }
 
@@ -319,170 +205,159 @@ impl<M: Memory> Core<M> {
         }
     }
 
-    #[inline]
-    fn ways(&self, tag: u32) -> (usize, usize) {
-        let buckets = self.buckets.len() as u64;
-        let first = (u64::from(tag) * buckets) >> 32;
-        let second = (u64::from(tag.wrapping_mul(0x9e37_79b1)) * buckets) >> 32;
-        (first as usize, second as usize)
-    }
-
+    /// The place of a text and the id in front of it.
     #[inline(always)]
-    fn find_in(&self, bucket: usize, tag: u32, text: &[u8]) -> Option<u32> {
-        let bucket = &self.buckets[bucket];
-        let mut mask = bucket.matches(tag);
-        while mask != 0 {
-            let slot = bucket.slots[mask.trailing_zeros() as usize % WAYS];
-            let found = &self.slots[slot as usize];
-            if found.len as usize == text.len() && self.memory.equals(found.at, text) {
-                return Some(slot);
-            }
-            mask &= mask - 1;
-        }
-        None
+    fn find(&self, tag: u32, text: &[u8]) -> Option<(u32, StringId)> {
+        let [first, _] = ways(tag, self.memory.buckets());
+        let at = match self.memory.find_in(first, tag, text) {
+            Some(at) => at,
+            None => self.find_second(tag, text)?,
+        };
+        Some((at, StringId::from_header(self.memory.word(at))))
     }
 
-    #[inline(always)]
-    fn find(&self, tag: u32, text: &[u8]) -> Option<u32> {
-        let (first, second) = self.ways(tag);
-        if let Some(slot) = self.find_in(first, tag, text) {
-            return Some(slot);
-        }
-        self.find_in(second, tag, text)
-    }
-
-    fn id(&self, slot: u32) -> StringId {
-        StringId::new(slot, self.slots[slot as usize].generation)
+    /// A place for each text beyond those that its first bucket holds: one of a hundred when the pool is full.
+    #[cold]
+    #[inline(never)]
+    fn find_second(&self, tag: u32, text: &[u8]) -> Option<u32> {
+        let [_, second] = ways(tag, self.memory.buckets());
+        self.memory.find_in(second, tag, text)
     }
 
     #[inline]
-    pub(crate) fn get(&self, tag: u32, text: &str) -> Option<StringId> {
-        self.find(tag, text.as_bytes()).map(|slot| self.id(slot))
+    pub(crate) fn get(&self, tag: u32, text: &[u8]) -> Option<StringId> {
+        self.find(tag, text).map(|(_, id)| id)
     }
 
     // Writing.
 
-    #[inline]
-    pub(crate) fn intern(&mut self, tag: u32, text: &str) -> Result<StringId, StringError> {
-        if let Some(found) = self.find(tag, text.as_bytes()) {
-            let slot = &mut self.slots[found as usize];
-            if !slot.visited {
-                slot.visited = true;
-            }
-            return Ok(StringId::new(found, slot.generation));
+    /// The id of `text`, new or not.
+    #[inline(always)]
+    pub(crate) fn intern<S: AsRef<[u8]>>(&mut self, tag: u32, text: S) -> Result<StringId, StringError>
+    where
+        M: Put<S>,
+    {
+        if let Some((at, id)) = self.find(tag, text.as_ref()) {
+            self.memory.visit(id.slot(), at);
+            return Ok(id);
         }
         self.insert(tag, text)
     }
 
     /// Says that `id` was asked for, as a hit would; false when it is dead.
     pub(crate) fn touch(&mut self, id: StringId) -> bool {
-        let live = self.is_live(id);
-        if live {
-            self.slots[id.slot() as usize].visited = true;
+        let place = self.place_of(id);
+        if let Some((at, _)) = place {
+            self.memory.visit(id.slot(), at);
         }
-        live
+        place.is_some()
     }
 
     #[cold]
     #[inline(never)]
-    fn insert(&mut self, tag: u32, text: &str) -> Result<StringId, StringError> {
-        let slot = self.enter(tag, text)?;
-        let ghost = self.ghost(tag);
-        let seen_before = core::mem::replace(&mut self.ghosts[ghost], 0) == tag;
-        let mut chances = CHANCES;
-        let place = if seen_before {
-            self.room_in_main(units(text.len()), &mut chances);
-            Place::Main
-        } else {
-            self.room_in_small(units(text.len()), &mut chances);
-            Place::Small
-        };
-        let at = self.push(place, slot, text.len());
-        self.settle(slot, place, at, text)
-    }
-
-    /// Finds a slot and a place in the index for a text that the pool does not hold. The slot is not live yet.
-    fn enter(&mut self, tag: u32, text: &str) -> Result<u32, StringError> {
-        if text.len() > self.plan.text_bytes_max {
-            let bytes_max = self.plan.text_bytes_max;
-            return Err(StringError::TooLong { bytes: text.len(), bytes_max });
-        }
+    fn insert<S: AsRef<[u8]>>(&mut self, tag: u32, text: S) -> Result<StringId, StringError>
+    where
+        M: Put<S>,
+    {
+        let len = text.as_ref().len();
+        self.check_length(len)?;
         let full = StringError::Full { strings_max: self.plan.strings_max };
-        if self.free == NONE && self.slots.len() == self.plan.strings_max as usize && !self.evict_for_slot() {
+        if !self.evict_until(|core| core.has_slot()) || !self.evict_until(|core| core.memory.has_room(len)) {
             return Err(full);
         }
-        let (bucket, way) = self.room_in_index(tag).ok_or(full)?;
-        let slot = if self.free == NONE {
-            let slot = self.slots.len() as u32;
-            self.slots.push(Slot {
-                generation: 0,
-                at: NONE,
-                len: 0,
-                tag: 0,
-                pins: 0,
-                place: Place::Free,
-                visited: false,
-            });
-            slot
+        let entry = self.room_in_index(tag).ok_or(full)?;
+        let slot = self.take_slot();
+        let ghost = self.ghost(tag);
+        let seen_before = core::mem::replace(&mut self.ghosts[ghost], 0) == tag;
+        let place = if seen_before {
+            self.room_in_main(M::units(len), &mut { CHANCES });
+            Place::Main
         } else {
-            let slot = self.free;
-            self.free = self.slots[slot as usize].at;
-            slot
+            self.room_in_small(M::units(len), &mut { CHANCES });
+            Place::Small
         };
-        self.buckets[bucket].tags[way] = tag;
-        self.buckets[bucket].slots[way] = slot;
-        self.slots[slot as usize].tag = tag;
-        self.slots[slot as usize].at = NONE;
-        Ok(slot)
+        let at = self.push(place, M::units(len));
+        Ok(self.settle(entry, Slot { at, len: len as u32, pins: 0, place, ..Slot::free(0) }, slot, tag, text))
+    }
+
+    fn check_length(&self, bytes: usize) -> Result<(), StringError> {
+        let bytes_max = self.plan.text_bytes_max;
+        if bytes > bytes_max { Err(StringError::TooLong { bytes, bytes_max }) } else { Ok(()) }
+    }
+
+    fn has_slot(&self) -> bool {
+        self.free != NONE || self.slots.len() < self.plan.strings_max as usize
+    }
+
+    /// A slot that `has_slot` promised; it is not live yet.
+    fn take_slot(&mut self) -> u32 {
+        let slot = self.free;
+        if slot == NONE {
+            self.slots.push(Slot::free(0));
+            return self.slots.len() as u32 - 1;
+        }
+        self.free = self.slots[slot as usize].at;
+        slot
     }
 
     /// Writes the text to the place made for it, and the slot is live.
-    fn settle(&mut self, slot: u32, place: Place, at: u32, text: &str) -> Result<StringId, StringError> {
-        self.memory.put(at, text.as_bytes());
-        let entry = &mut self.slots[slot as usize];
-        entry.generation += 1;
-        (entry.at, entry.len, entry.place) = (at, text.len() as u32, place);
-        (entry.visited, entry.pins) = (false, 0);
-        let generation = entry.generation;
-        self.memory.publish(slot, generation, at, text.len() as u32);
+    fn settle<S>(&mut self, entry: (usize, usize), new: Slot, slot: u32, tag: u32, text: S) -> StringId
+    where
+        M: Put<S>,
+    {
+        let generation = self.slots[slot as usize].generation + 1;
+        self.slots[slot as usize] = Slot { generation, ..new };
+        let id = StringId::new(slot, generation);
+        self.memory.set_word(new.at, id.to_raw());
+        self.memory.set_word(new.at + 1, second_word(tag, new.len));
+        self.memory.unvisit(slot);
+        self.memory.put(slot, new.at, text);
+        self.memory.publish(slot, generation, new.at, new.len);
+        self.memory.set_entry(entry.0, entry.1, Some((tag, new.at)));
         self.live += 1;
-        self.text_bytes += text.len();
+        self.text_bytes += new.len as usize;
         self.interned += 1;
-        Ok(StringId::new(slot, generation))
+        id
     }
 
-    /// An empty entry for `tag` in one of its two buckets: found, or made by moving one entry to its other bucket, or, when 16 strings with
+    fn room(&self, bucket: usize) -> Option<usize> {
+        (0..M::WAYS).find(|&way| self.memory.entry(bucket, way).is_none())
+    }
+
+    /// An empty entry for `tag` in one of its two buckets: found, or made by moving one entry to its other bucket, or, when 16 or 24 strings with
     /// unlucky hashes meet, by evicting one of them.
     fn room_in_index(&mut self, tag: u32) -> Option<(usize, usize)> {
-        let (first, second) = self.ways(tag);
-        for bucket in [first, second] {
-            if let Some(way) = self.buckets[bucket].room() {
+        let buckets = ways(tag, self.memory.buckets());
+        for bucket in buckets {
+            if let Some(way) = self.room(bucket) {
                 return Some((bucket, way));
             }
         }
-        for way in 0..WAYS {
-            let (tag, slot) = (self.buckets[first].tags[way], self.buckets[first].slots[way]);
-            let (one, two) = self.ways(tag);
+        let first = buckets[0];
+        for way in 0..M::WAYS {
+            let Some(at) = self.memory.entry(first, way) else { continue };
+            let tag = tag_in(self.memory.word(at + 1));
+            let [one, two] = ways(tag, self.memory.buckets());
             let other = if one == first { two } else { one };
-            if let Some(room) = self.buckets[other].room() {
-                self.buckets[other].tags[room] = tag;
-                self.buckets[other].slots[room] = slot;
-                self.buckets[first].tags[way] = 0;
+            if let Some(room) = self.room(other) {
+                self.memory.set_entry(other, room, Some((tag, at)));
+                self.memory.set_entry(first, way, None);
                 return Some((first, way));
             }
         }
-        let entries =
-            || [first, second].into_iter().flat_map(|bucket| (0..WAYS).map(move |way| (bucket, way)));
+        let entries = || buckets.into_iter().flat_map(|bucket| (0..M::WAYS).map(move |way| (bucket, way)));
         let unlucky = |unvisited: bool| {
-            entries().find(|&(bucket, way)| {
-                let slot = &self.slots[self.buckets[bucket].slots[way] as usize];
-                slot.pins == 0 && !(unvisited && slot.visited)
+            entries().find_map(|(bucket, way)| {
+                let at = self.memory.entry(bucket, way)?;
+                let slot = self.memory.word(at) as u32;
+                let stays =
+                    self.slots[slot as usize].pins > 0 || unvisited && self.memory.is_visited(slot, at);
+                (!stays).then_some((bucket, way, slot, at))
             })
         };
-        let (bucket, way) = unlucky(true).or_else(|| unlucky(false))?;
-        let slot = self.buckets[bucket].slots[way];
-        self.leave_queue(slot);
+        let (bucket, way, slot, at) = unlucky(true).or_else(|| unlucky(false))?;
         self.evict(slot);
+        self.leave_queue(slot, at);
         Some((bucket, way))
     }
 
@@ -491,27 +366,30 @@ impl<M: Memory> Core<M> {
         ((u64::from(mixed) * self.ghosts.len() as u64) >> 32) as usize
     }
 
-    /// The string is not in its queue any more; its header there names a hole.
-    fn leave_queue(&mut self, slot: u32) {
-        match self.slots[slot as usize].place {
-            Place::Small => self.small.count -= 1,
-            Place::Main => self.main.count -= 1,
-            Place::Free | Place::Block => {}
-        }
+    /// What `slot` had at `at` is in its queue no more, if it was in one; a hole is left.
+    fn leave_queue(&mut self, slot: u32, at: u32) {
+        let units = M::units(self.slots[slot as usize].len as usize);
+        // By the place, as the slot may be free already.
+        let queue = match at {
+            _ if at < self.plan.block_units => return,
+            _ if at < self.plan.block_units + self.plan.small_units => &mut self.small,
+            _ => &mut self.main,
+        };
+        queue.leave(&mut self.memory, at, units);
     }
 
-    /// Ends the life of a string that is in no queue: its ids are dead, its slot is free.
+    /// The entry of the index that names a place.
+    fn entry_of(&self, tag: u32, at: u32) -> Option<(usize, usize)> {
+        let buckets = ways(tag, self.memory.buckets()).into_iter();
+        let mut entries = buckets.flat_map(|bucket| (0..M::WAYS).map(move |way| (bucket, way)));
+        entries.find(|&(bucket, way)| self.memory.entry(bucket, way) == Some(at))
+    }
+
+    /// Ends the life of a string whose header is still there: its ids are dead, its slot is free.
     fn evict(&mut self, slot: u32) {
-        let tag = self.slots[slot as usize].tag;
-        let (first, second) = self.ways(tag);
-        'index: for bucket in [first, second] {
-            for way in 0..WAYS {
-                let bucket = &mut self.buckets[bucket];
-                if bucket.tags[way] == tag && bucket.slots[way] == slot {
-                    bucket.tags[way] = 0;
-                    break 'index;
-                }
-            }
+        let at = self.slots[slot as usize].at;
+        if let Some((bucket, way)) = self.entry_of(tag_in(self.memory.word(at + 1)), at) {
+            self.memory.set_entry(bucket, way, None);
         }
         self.memory.retract(slot);
         // Readers learn that nothing is there; no generation is 0.
@@ -535,67 +413,86 @@ impl<M: Memory> Core<M> {
         if place == Place::Small { &mut self.small } else { &mut self.main }
     }
 
+    fn is_visited(&self, slot: u32) -> bool {
+        self.memory.is_visited(slot, self.slots[slot as usize].at)
+    }
+
+    fn units_of(&self, slot: u32) -> u32 {
+        M::units(self.slots[slot as usize].len as usize)
+    }
+
     /// Takes what is at the tail of a queue: a string, or nothing when it is a hole.
     fn pop(&mut self, place: Place) -> Option<u32> {
-        let at = {
-            let queue = self.queue(place);
-            debug_assert!(queue.used > 0, "the queue is empty");
-            queue.base + queue.tail
-        };
-        let header = self.memory.word(at);
-        let (slot, taken) = ((header >> 32) as u32, header as u32);
-        self.queue(place).release(taken);
-        let entry = self.slots.get(slot as usize)?;
-        if entry.place != place || entry.at != at + 1 {
+        let at = self.queue(place).oldest();
+        let first = self.memory.word(at);
+        if !is_string(first) {
+            self.queue(place).release(first as u32);
             return None;
         }
-        self.queue(place).count -= 1;
+        let slot = first as u32;
+        debug_assert_eq!(self.slots[slot as usize].at, at, "a header names its slot");
+        let units = self.units_of(slot);
+        let queue = self.queue(place);
+        queue.release(units);
+        queue.count -= 1;
         Some(slot)
     }
 
-    /// Takes a place in a queue that has room, and writes its header. The text's place is returned.
-    fn push(&mut self, place: Place, slot: u32, len: usize) -> u32 {
-        let (at, gap) = self.queue(place).take(units(len));
-        if let Some((gap, left)) = gap {
-            self.memory.set_word(gap, u64::from(NONE) << 32 | u64::from(left));
+    /// Takes a place in a queue that has room.
+    fn push(&mut self, place: Place, units: u32) -> u32 {
+        let (at, gap) = self.queue(place).take(units);
+        if let Some(gap) = gap {
+            gap.write(&mut self.memory);
         }
-        self.memory.set_word(at, u64::from(slot) << 32 | u64::from(units(len)));
-        at + 1
+        at
     }
 
-    /// Moves the text of a string that is in no queue to the head of one that has room.
+    /// Moves a string that is in no queue to the head of one that has room.
     fn move_to(&mut self, place: Place, slot: u32) {
-        let Slot { at: from, len, generation, .. } = self.slots[slot as usize];
-        let (head, gap) = self.queue(place).take(units(len as usize));
-        self.memory.retract(slot);
-        // The text first: the new header may lie where its end was.
-        self.memory.shift(from, head + 1, len as usize);
-        if let Some((gap, left)) = gap {
-            self.memory.set_word(gap, u64::from(NONE) << 32 | u64::from(left));
+        let units = self.units_of(slot);
+        let (at, gap) = self.queue(place).take(units);
+        self.relocate(slot, at, place);
+        // After the text, which may have lain where the gap is now.
+        if let Some(gap) = gap {
+            gap.write(&mut self.memory);
         }
-        self.memory.set_word(head, u64::from(slot) << 32 | u64::from(units(len as usize)));
-        let entry = &mut self.slots[slot as usize];
-        (entry.at, entry.place, entry.visited) = (head + 1, place, false);
-        self.memory.publish(slot, generation, head + 1, len);
+    }
+
+    /// Moves header and text of a string to a place that is free but for, perhaps, itself.
+    fn relocate(&mut self, slot: u32, to: u32, place: Place) {
+        let Slot { at: from, len, generation, .. } = self.slots[slot as usize];
+        let tag = tag_in(self.memory.word(from + 1));
+        let entry = self.entry_of(tag, from);
+        self.memory.retract(slot);
+        self.memory.shift(from, to, M::units(len as usize));
+        // Without flags.
+        self.memory.set_word(to + 1, second_word(tag, len));
+        self.memory.unvisit(slot);
+        let moved = &mut self.slots[slot as usize];
+        (moved.at, moved.place) = (to, place);
+        self.memory.publish(slot, generation, to, len);
+        if let Some((bucket, way)) = entry {
+            self.memory.set_entry(bucket, way, Some((tag, to)));
+        }
     }
 
     fn room_in_main(&mut self, wanted: u32, chances: &mut u32) {
         while !self.main.fits(wanted) {
             self.filled = true;
-            let Some(slot) = self.pop(Place::Main) else { continue };
-            if self.slots[slot as usize].visited && *chances > 0 {
-                *chances -= 1;
-                self.again(slot);
-            } else {
-                self.evict(slot);
+            if let Some(slot) = self.pop(Place::Main) {
+                self.judge_main(slot, chances);
             }
         }
     }
 
-    /// A string that was taken from the tail of the main queue goes to its head. Its bytes stay until then: nothing is pushed meanwhile.
-    fn again(&mut self, slot: u32) {
-        let wanted = units(self.slots[slot as usize].len as usize);
-        while !self.main.fits(wanted) {
+    /// What was taken from the tail of the main queue goes to its head, if it was asked for, or for good.
+    fn judge_main(&mut self, slot: u32, chances: &mut u32) {
+        if *chances == 0 || !self.is_visited(slot) {
+            return self.evict(slot);
+        }
+        *chances -= 1;
+        // Its bytes stay until it is moved: nothing is pushed meanwhile.
+        while !self.main.fits(self.units_of(slot)) {
             if let Some(other) = self.pop(Place::Main) {
                 self.evict(other);
             }
@@ -606,53 +503,46 @@ impl<M: Memory> Core<M> {
     fn room_in_small(&mut self, wanted: u32, chances: &mut u32) {
         while !self.small.fits(wanted) {
             let Some(slot) = self.pop(Place::Small) else { continue };
-            let moved = units(self.slots[slot as usize].len as usize);
-            if !self.filled && self.main.fits(moved) {
-                self.move_to(Place::Main, slot);
-            } else if self.slots[slot as usize].visited && *chances > 0 {
-                *chances -= 1;
-                self.room_in_main(moved, chances);
+            if !self.filled && self.main.fits(self.units_of(slot)) {
                 self.move_to(Place::Main, slot);
             } else {
-                self.forget(slot);
+                self.judge_small(slot, chances);
             }
         }
     }
 
-    /// Evicts a string of the small queue, but keeps its tag: if it is asked for again soon, it was evicted too early.
-    fn forget(&mut self, slot: u32) {
+    /// What was taken from the tail of the small queue goes to the main queue, if it was asked for. If not, it goes for good, but its tag is
+    /// kept: if it is asked for again soon, it was evicted too early.
+    fn judge_small(&mut self, slot: u32, chances: &mut u32) {
+        if *chances > 0 && self.is_visited(slot) {
+            *chances -= 1;
+            self.room_in_main(self.units_of(slot), chances);
+            return self.move_to(Place::Main, slot);
+        }
         self.filled = true;
-        let tag = self.slots[slot as usize].tag;
+        let tag = tag_in(self.memory.word(self.slots[slot as usize].at + 1));
         let ghost = self.ghost(tag);
         self.ghosts[ghost] = tag;
         self.evict(slot);
     }
 
-    /// Evicts one string for its slot. False when all are pinned.
-    fn evict_for_slot(&mut self) -> bool {
+    /// Evicts strings until `enough`. False when all are pinned and it is not.
+    fn evict_until(&mut self, enough: impl Fn(&Self) -> bool) -> bool {
         let mut chances = CHANCES;
-        while self.free == NONE && self.small.count + self.main.count > 0 {
+        while !enough(self) {
+            if self.small.count + self.main.count == 0 {
+                return false;
+            }
             let share = (self.small.count + self.main.count) / 10;
             if self.small.count > 0 && (self.small.count >= share || self.main.count == 0) {
-                let Some(slot) = self.pop(Place::Small) else { continue };
-                if self.slots[slot as usize].visited && chances > 0 {
-                    chances -= 1;
-                    self.room_in_main(units(self.slots[slot as usize].len as usize), &mut chances);
-                    self.move_to(Place::Main, slot);
-                } else {
-                    self.forget(slot);
+                if let Some(slot) = self.pop(Place::Small) {
+                    self.judge_small(slot, &mut chances);
                 }
-            } else {
-                let Some(slot) = self.pop(Place::Main) else { continue };
-                if self.slots[slot as usize].visited && chances > 0 {
-                    chances -= 1;
-                    self.again(slot);
-                } else {
-                    self.evict(slot);
-                }
+            } else if let Some(slot) = self.pop(Place::Main) {
+                self.judge_main(slot, &mut chances);
             }
         }
-        self.free != NONE
+        true
     }
 
     // Pins.
@@ -663,13 +553,9 @@ impl<M: Memory> Core<M> {
         }
         let entry = self.slots[id.slot() as usize];
         if entry.pins == 0 {
-            let at = self.block(entry.len as usize)?;
-            self.leave_queue(id.slot());
-            self.memory.retract(id.slot());
-            self.memory.shift(entry.at, at, entry.len as usize);
-            let slot = &mut self.slots[id.slot() as usize];
-            (slot.at, slot.place) = (at, Place::Block);
-            self.memory.publish(id.slot(), entry.generation, at, entry.len);
+            let block = self.block(entry.len as usize)?;
+            self.relocate(id.slot(), block, Place::Block);
+            self.leave_queue(id.slot(), entry.at);
             self.pinned += 1;
         }
         // A string pinned 65,535 times is static.
@@ -683,8 +569,9 @@ impl<M: Memory> Core<M> {
     }
 
     fn block(&mut self, len: usize) -> Result<u32, StringError> {
-        self.blocks.take(&mut self.memory, len).ok_or(StringError::PinsFull {
-            bytes: UNIT << Blocks::power(len),
+        let power = Blocks::power(M::units(len));
+        self.blocks.take(&mut self.memory, power).ok_or(StringError::PinsFull {
+            bytes: UNIT << power,
             bytes_max: self.plan.block_units as usize * UNIT,
         })
     }
@@ -698,9 +585,10 @@ impl<M: Memory> Core<M> {
             0 => return Err(StringError::NotPinned { id }),
             STATIC => return Ok(()),
             1 => {
-                self.room_in_main(units(entry.len as usize), &mut { CHANCES });
+                let units = M::units(entry.len as usize);
+                self.room_in_main(units, &mut { CHANCES });
                 self.move_to(Place::Main, id.slot());
-                self.blocks.give(&mut self.memory, entry.at, Blocks::power(entry.len as usize));
+                self.blocks.give(&mut self.memory, entry.at, Blocks::power(units));
                 self.pinned -= 1;
             }
             _ => {}
@@ -714,22 +602,15 @@ impl<M: Memory> Core<M> {
     /// Calls `f` for each live string: the pinned, then both queues from the oldest on.
     pub(crate) fn each(&self, mut f: impl FnMut(&M, Kept)) {
         for (slot, entry) in self.slots.iter().enumerate().filter(|(_, entry)| entry.place == Place::Block) {
-            f(&self.memory, Kept::new(slot as u32, entry));
+            f(&self.memory, Kept::new(slot as u32, entry, false));
         }
-        for (queue, place) in [(&self.main, Place::Main), (&self.small, Place::Small)] {
-            let (mut tail, mut left) = (queue.tail, queue.used);
-            while left > 0 {
-                let header = self.memory.word(queue.base + tail);
-                let (slot, taken) = ((header >> 32) as u32, header as u32);
-                if let Some(entry) = self.slots.get(slot as usize)
-                    && entry.place == place
-                    && entry.at == queue.base + tail + 1
-                {
-                    f(&self.memory, Kept::new(slot, entry));
-                }
-                left -= taken;
-                tail = if tail + taken == queue.cap { 0 } else { tail + taken };
-            }
+        for queue in [&self.main, &self.small] {
+            let units = |first: u64| self.units_of(first as u32);
+            queue.each(&self.memory, units, |at, first| {
+                let slot = first as u32;
+                let visited = self.memory.is_visited(slot, at);
+                f(&self.memory, Kept::new(slot, &self.slots[slot as usize], visited));
+            });
         }
     }
 
@@ -741,46 +622,35 @@ impl<M: Memory> Core<M> {
     /// Makes the slots of a snapshot, all free, in an empty pool.
     pub(crate) fn restore_slots(&mut self, generations: impl Iterator<Item = u32>) {
         debug_assert!(self.slots.is_empty(), "the pool is new");
-        for generation in generations {
-            // A live slot becomes so again by `restore`; until then it has one life less.
-            let generation = if generation % 2 == 1 { generation - 1 } else { generation };
-            self.slots.push(Slot {
-                generation,
-                at: NONE,
-                len: 0,
-                tag: 0,
-                pins: 0,
-                place: Place::Free,
-                visited: false,
-            });
-        }
+        // A live slot becomes so again by `restore`; until then it has one life less.
+        self.slots.extend(generations.map(|generation| Slot::free(generation & !1)));
     }
 
     /// Puts a string of a snapshot into its slot. It may evict such as came before it, if this pool is smaller.
-    pub(crate) fn restore(&mut self, kept: Kept, text: &str) -> Result<(), StringError> {
-        let tag = tag_of(text.as_bytes());
-        if text.len() > self.plan.text_bytes_max {
-            let bytes_max = self.plan.text_bytes_max;
-            return Err(StringError::TooLong { bytes: text.len(), bytes_max });
-        }
+    pub(crate) fn restore<S: AsRef<[u8]>>(&mut self, kept: Kept, text: S) -> Result<(), StringError>
+    where
+        M: Put<S>,
+    {
+        let (tag, len) = (tag_of(text.as_ref()), text.as_ref().len());
+        self.check_length(len)?;
         let full = StringError::Full { strings_max: self.plan.strings_max };
-        let (bucket, way) = self.room_in_index(tag).ok_or(full)?;
+        let entry = self.room_in_index(tag).ok_or(full)?;
+        let units = M::units(len);
         let at = if kept.pins > 0 {
-            self.block(text.len())?
+            self.block(len)?
         } else {
             match kept.place {
-                Place::Small if self.small.fits(units(text.len())) => {}
-                Place::Small => self.room_in_small(units(text.len()), &mut { CHANCES }),
-                _ => self.room_in_main(units(text.len()), &mut { CHANCES }),
+                Place::Small if self.small.fits(units) => {}
+                Place::Small => self.room_in_small(units, &mut { CHANCES }),
+                _ => self.room_in_main(units, &mut { CHANCES }),
             }
-            self.push(kept.place, kept.slot, text.len())
+            self.push(kept.place, units)
         };
-        self.buckets[bucket].tags[way] = tag;
-        self.buckets[bucket].slots[way] = kept.slot;
-        self.slots[kept.slot as usize].tag = tag;
-        self.settle(kept.slot, kept.place, at, text)?;
-        let slot = &mut self.slots[kept.slot as usize];
-        (slot.pins, slot.visited) = (kept.pins, kept.visited);
+        let new = Slot { at, len: len as u32, pins: kept.pins, place: kept.place, ..Slot::free(0) };
+        self.settle(entry, new, kept.slot, tag, text);
+        if kept.visited {
+            self.memory.visit(kept.slot, at);
+        }
         self.pinned += u32::from(kept.pins > 0);
         Ok(())
     }
@@ -822,8 +692,8 @@ pub(crate) struct Kept {
 }
 
 impl Kept {
-    fn new(slot: u32, entry: &Slot) -> Self {
-        let Slot { place, visited, pins, at, len, .. } = *entry;
+    fn new(slot: u32, entry: &Slot, visited: bool) -> Self {
+        let Slot { place, pins, at, len, .. } = *entry;
         Self { slot, place, visited, pins, at, len }
     }
 }

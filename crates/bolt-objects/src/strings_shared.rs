@@ -17,12 +17,22 @@ use bolt_sync::hint::spin_loop;
 use bolt_sync::sync::{Arc, Mutex, MutexGuard};
 
 use crate::strings_config::{StringError, StringId, StringPoolConfig, StringStats};
-use crate::strings_core::{Core, Memory, UNIT, tag_of};
+use crate::strings_core::{Core, Memory, Put};
+use crate::strings_index::{tag_of, ways};
+use crate::strings_places::{HEADER, UNIT, is_string};
 
 /// Looks at a string that is being moved before the reader waits for the shard's lock instead.
 const LOOKS: usize = if cfg!(bolt_loom) { 1 } else { 64 };
 /// Shards are at most so many, so that numbers of strings keep their bits.
 const SHARDS_MAX: usize = 1 << 10;
+
+/// Entries of a bucket of the index, one word each: a cache line.
+const WAYS: usize = 8;
+
+/// Entries of the index of a shard: half of them are filled at most.
+const fn entries_for(strings_max: u32) -> usize {
+    ((strings_max as usize * 2).div_ceil(WAYS) + 1) * WAYS
+}
 
 /// What readers know of a string.
 struct Published {
@@ -31,27 +41,88 @@ struct Published {
     /// Generation and place; generation 0 for none.
     place: AtomicU64,
     len: AtomicU32,
+    /// Asked for since the hand passed. Set by any reader; a hint, so that one which comes too late does no harm.
+    visited: AtomicU32,
 }
 
-/// Text and places of one shard.
+/// Text, places and index of one shard.
 struct SharedText {
     words: Box<[AtomicU64]>,
     published: Box<[Published]>,
+    /// Tag and place, [`WAYS`] to a bucket.
+    index: Box<[AtomicU64]>,
 }
 
 impl SharedText {
     fn new(units: usize, strings: u32) -> Self {
-        let published =
-            || Published { stamp: AtomicU64::new(0), place: AtomicU64::new(0), len: AtomicU32::new(0) };
+        let published = || Published {
+            stamp: AtomicU64::new(0),
+            place: AtomicU64::new(0),
+            len: AtomicU32::new(0),
+            visited: AtomicU32::new(0),
+        };
+        let words = |count| (0..count).map(|_| AtomicU64::new(0)).collect();
         Self {
-            words: (0..units).map(|_| AtomicU64::new(0)).collect(),
+            words: words(units),
             published: (0..strings).map(|_| published()).collect(),
+            index: words(entries_for(strings)),
         }
     }
 
-    /// The words that `len` bytes at `at` lie in; nothing when there are no such.
+    /// The words of a text of `len` bytes whose header is at `at`; nothing when there are no such.
+    #[inline]
     fn words(&self, at: u32, len: usize) -> Option<&[AtomicU64]> {
-        self.words.get(at as usize..)?.get(..len.div_ceil(UNIT))
+        self.words.get(at as usize + HEADER as usize..)?.get(..len.div_ceil(UNIT))
+    }
+
+    /// Whether the words after the header at `at` are those of `text`, for all this thread can see.
+    #[inline]
+    fn has_words(&self, at: u32, text: &[u8]) -> bool {
+        let Some(words) = self.words(at, text.len()) else { return false };
+        text.chunks(UNIT).zip(words).all(|(chunk, word)| word.load(Ordering::Relaxed) == padded(chunk))
+    }
+
+    /// The id of `text` within this shard, without a lock. Nothing when it is not there, and perhaps when it is just being moved.
+    #[inline]
+    fn find(&self, tag: u32, text: &[u8]) -> Option<StringId> {
+        for bucket in ways(tag, self.index.len() / WAYS) {
+            for entry in &self.index[bucket * WAYS..][..WAYS] {
+                // Relaxed: a hint; what it leads to is checked.
+                let entry = entry.load(Ordering::Relaxed);
+                if (entry >> 32) as u32 == tag
+                    && let Some(id) = self.check(entry as u32, text)
+                {
+                    return Some(id);
+                }
+            }
+        }
+        None
+    }
+
+    /// The id of the string whose header is at `at`, if it is alive and is `text`.
+    #[inline]
+    fn check(&self, at: u32, text: &[u8]) -> Option<StringId> {
+        // Relaxed: a hint as well. It names the slot whose stamp decides.
+        let slot = self.words.get(at as usize)?.load(Ordering::Relaxed) as u32;
+        let published = self.published.get(slot as usize)?;
+        // Acquire: pairs with the last store of `publish`, so that place and text are at least those.
+        let stamp = published.stamp.load(Ordering::Acquire);
+        let place = published.place.load(Ordering::Relaxed);
+        let alive = stamp.is_multiple_of(2) && is_string(place) && place as u32 == at;
+        if !alive || published.len.load(Ordering::Relaxed) as usize != text.len() || !self.has_words(at, text)
+        {
+            return None;
+        }
+        // Acquire: pairs with the fence in `retract`. Who saw a word written after it sees the stamp written before it.
+        fence(Ordering::Acquire);
+        if published.stamp.load(Ordering::Relaxed) != stamp {
+            return None;
+        }
+        // Relaxed: a hint for eviction.
+        if published.visited.load(Ordering::Relaxed) == 0 {
+            published.visited.store(1, Ordering::Relaxed);
+        }
+        Some(StringId::new(slot, (place >> 32) as u32))
     }
 
     fn copy(&self, at: u32, len: usize, out: &mut Vec<u8>) -> bool {
@@ -87,13 +158,13 @@ impl SharedText {
 struct SharedMemory(Arc<SharedText>);
 
 impl Memory for SharedMemory {
-    fn put(&mut self, at: u32, text: &[u8]) {
-        for (chunk, word) in text.chunks(UNIT).zip(&self.0.words[at as usize..]) {
-            word.store(padded(chunk), Ordering::Relaxed);
-        }
+    const WAYS: usize = WAYS;
+
+    fn units(len: usize) -> u32 {
+        HEADER + len.div_ceil(UNIT) as u32
     }
 
-    fn shift(&mut self, from: u32, to: u32, len: usize) {
+    fn shift(&mut self, from: u32, to: u32, units: u32) {
         let (from, to) = (from as usize, to as usize);
         let words = &self.0.words;
         let step = |unit: usize| {
@@ -102,15 +173,28 @@ impl Memory for SharedMemory {
         };
         // The places may overlap: what is still to be read is not written first.
         if to <= from {
-            (0..len.div_ceil(UNIT)).for_each(step);
+            (0..units as usize).for_each(step);
         } else {
-            (0..len.div_ceil(UNIT)).rev().for_each(step);
+            (0..units as usize).rev().for_each(step);
         }
     }
 
     fn equals(&self, at: u32, text: &[u8]) -> bool {
-        let Some(words) = self.0.words(at, text.len()) else { return false };
-        text.chunks(UNIT).zip(words).all(|(chunk, word)| word.load(Ordering::Relaxed) == padded(chunk))
+        let slot = self.word(at) as usize;
+        self.0.published[slot & u32::MAX as usize].len.load(Ordering::Relaxed) as usize == text.len()
+            && self.0.has_words(at, text)
+    }
+
+    fn is_visited(&self, slot: u32, _at: u32) -> bool {
+        self.0.published[slot as usize].visited.load(Ordering::Relaxed) != 0
+    }
+
+    fn visit(&mut self, slot: u32, _at: u32) {
+        self.0.published[slot as usize].visited.store(1, Ordering::Relaxed);
+    }
+
+    fn unvisit(&mut self, slot: u32) {
+        self.0.published[slot as usize].visited.store(0, Ordering::Relaxed);
     }
 
     fn word(&self, at: u32) -> u64 {
@@ -138,8 +222,39 @@ impl Memory for SharedMemory {
         published.stamp.store(next, Ordering::Release);
     }
 
-    fn copy_to(&self, at: u32, len: usize, out: &mut Vec<u8>) {
+    fn copy_to(&self, _slot: u32, at: u32, len: usize, out: &mut Vec<u8>) {
         self.0.copy(at, len, out);
+    }
+
+    fn buckets(&self) -> usize {
+        self.0.index.len() / WAYS
+    }
+
+    fn find_in(&self, bucket: usize, tag: u32, text: &[u8]) -> Option<u32> {
+        let entries = &self.0.index[bucket * WAYS..][..WAYS];
+        let mut places = entries.iter().map(|entry| entry.load(Ordering::Relaxed));
+        let found = places.find(|&entry| (entry >> 32) as u32 == tag && self.equals(entry as u32, text));
+        found.map(|entry| entry as u32)
+    }
+
+    fn entry(&self, bucket: usize, way: usize) -> Option<u32> {
+        let entry = self.0.index[bucket * WAYS + way].load(Ordering::Relaxed);
+        // No tag is 0.
+        (entry != 0).then_some(entry as u32)
+    }
+
+    fn set_entry(&mut self, bucket: usize, way: usize, entry: Option<(u32, u32)>) {
+        let word = entry.map_or(0, |(tag, at)| u64::from(tag) << 32 | u64::from(at));
+        // Relaxed: readers check what it leads to.
+        self.0.index[bucket * WAYS + way].store(word, Ordering::Relaxed);
+    }
+}
+
+impl Put<&str> for SharedMemory {
+    fn put(&mut self, _slot: u32, at: u32, text: &str) {
+        for (chunk, word) in text.as_bytes().chunks(UNIT).zip(&self.0.words[(at + HEADER) as usize..]) {
+            word.store(padded(chunk), Ordering::Relaxed);
+        }
     }
 }
 
@@ -199,7 +314,9 @@ impl SharedStringPool {
     /// [`StringError::BudgetTooSmall`], with the numbers of one shard.
     pub fn new(config: StringPoolConfig, shards: usize) -> Result<Self, StringError> {
         let shards = shards.clamp(1, SHARDS_MAX).next_power_of_two();
-        let plan = config.divided(shards).plan(size_of::<Published>())?;
+        let plan = config
+            .divided(shards)
+            .plan(size_of::<Published>(), |strings| entries_for(strings) * size_of::<AtomicU64>())?;
         let shard = || {
             let text = Arc::new(SharedText::new(plan.text_units(), plan.strings_max));
             let core = Mutex::new(Core::new(plan, SharedMemory(text.clone())));
@@ -237,17 +354,23 @@ impl SharedStringPool {
     /// As [`StringPool::intern`](crate::StringPool::intern).
     pub fn intern(&self, text: &str) -> Result<StringId, StringError> {
         let tag = tag_of(text.as_bytes());
-        let shard = self.shard_of(tag);
-        let id = self.shards[shard as usize].lock().intern(tag, text)?;
-        Ok(self.outside(shard, id))
+        let number = self.shard_of(tag);
+        let shard = &self.shards[number as usize];
+        let id = match shard.text.find(tag, text.as_bytes()) {
+            Some(id) => id,
+            None => shard.lock().intern(tag, text)?,
+        };
+        Ok(self.outside(number, id))
     }
 
     /// The id of `text` if it is in the pool. Locks one shard.
     pub fn get(&self, text: &str) -> Option<StringId> {
         let tag = tag_of(text.as_bytes());
-        let shard = self.shard_of(tag);
-        let id = self.shards[shard as usize].lock().get(tag, text)?;
-        Some(self.outside(shard, id))
+        let number = self.shard_of(tag);
+        let shard = &self.shards[number as usize];
+        let found = shard.text.find(tag, text.as_bytes());
+        let id = found.or_else(|| shard.lock().get(tag, text.as_bytes()))?;
+        Some(self.outside(number, id))
     }
 
     /// Copies the string of `id` to `out`, in place of what was there; false when it was evicted, and `out` is empty then. Locks nothing, and

@@ -15,7 +15,8 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use crate::strings_config::StringError;
-use crate::strings_core::{Core, Kept, Memory, Place};
+use crate::strings_core::{Core, Kept, Memory, Place, Put};
+use crate::strings_index::tag_of;
 
 /// The last byte is the version of the form.
 const MAGIC: [u8; 8] = *b"boltstr\x01";
@@ -137,7 +138,7 @@ pub(crate) fn write<M: Memory>(core: &Core<M>, out: &mut Vec<u8>) {
             put(out, u32::from(kept.pins));
         }
         put(out, kept.len);
-        memory.copy_to(kept.at, kept.len as usize, out);
+        memory.copy_to(kept.slot, kept.at, kept.len as usize, out);
     });
     let sum = checksum(&out[start..]);
     out.extend_from_slice(&sum.to_le_bytes());
@@ -193,7 +194,7 @@ impl<'a> Reader<'a> {
 }
 
 /// Fills a new pool.
-pub(crate) fn read<M: Memory>(core: &mut Core<M>, bytes: &[u8]) -> Result<(), SnapshotError> {
+pub(crate) fn read<'a, M: Put<&'a str>>(core: &mut Core<M>, bytes: &'a [u8]) -> Result<(), SnapshotError> {
     let same = bytes.iter().zip(&MAGIC).take_while(|(one, other)| one == other).count();
     if same < MAGIC.len() {
         let fault = match bytes.get(same) {
@@ -254,7 +255,7 @@ pub(crate) fn read<M: Memory>(core: &mut Core<M>, bytes: &[u8]) -> Result<(), Sn
         let len = reader.number()?;
         let at = reader.at;
         let text = reader.text(len as usize)?;
-        if core.get(crate::strings_core::tag_of(text.as_bytes()), text).is_some() {
+        if core.get(tag_of(text.as_bytes()), text.as_bytes()).is_some() {
             return fault(at, SnapshotFault::TextTwice);
         }
         let kept = Kept { slot, place, visited, pins, at: 0, len };

@@ -1,62 +1,179 @@
-//! Owns: the memory of a string pool with one owner: bytes, in units of eight. Knows nothing of strings; every access is checked.
+//! Owns: the memory of a string pool with one owner: text in cache lines, the index beside it. Every access is checked against its end; that what
+//! lies there is the text of a live string is the affair of `strings_core`.
+//!
+//! unsafe: allowed here
 
 use alloc::vec::Vec;
+use core::slice;
 
-use crate::strings_core::{Borrowed, Memory, UNIT};
+use crate::strings_config::StringId;
+use crate::strings_core::{Core, Memory, Put};
+use crate::strings_index::Index;
+use crate::strings_places::{HEADER, LEN_MAX, UNIT};
 
-/// Bytes of one owner.
+/// The header before a text, in bytes.
+const HEADER_BYTES: usize = HEADER as usize * UNIT;
+
+/// Eight units, so that texts of up to 48 bytes lie with their headers in one line more often than in two.
+#[derive(Clone, Copy)]
+#[repr(C, align(64))]
+struct Line([u8; LINE]);
+
+pub(crate) const LINE: usize = 64;
+
+/// Bytes of one owner. Its length never changes.
 pub(crate) struct PlainText {
-    bytes: Vec<u8>,
+    lines: Vec<Line>,
+    index: Index,
 }
 
 impl PlainText {
-    /// Memory the system hands out zeroed, page by page as it is used.
-    pub(crate) fn new(units: usize) -> Self {
-        Self { bytes: alloc::vec![0; units * UNIT] }
+    pub(crate) fn new(units: usize, strings_max: u32) -> Self {
+        let lines = (units * UNIT).div_ceil(LINE);
+        Self { lines: alloc::vec![Line([0; LINE]); lines], index: Index::new(strings_max) }
+    }
+
+    #[inline(always)]
+    fn bytes(&self) -> &[u8] {
+        // SAFETY: lines are arrays of bytes without padding (their size is `LINE`), so many bytes of one allocation, borrowed as `self` is.
+        unsafe { slice::from_raw_parts(self.lines.as_ptr().cast(), self.lines.len() * LINE) }
+    }
+
+    fn bytes_mut(&mut self) -> &mut [u8] {
+        // SAFETY: as in `bytes`; any bytes make a line.
+        unsafe { slice::from_raw_parts_mut(self.lines.as_mut_ptr().cast(), self.lines.len() * LINE) }
+    }
+
+    #[inline(always)]
+    fn text(&self, at: u32, len: usize) -> Option<&[u8]> {
+        let start = at as usize * UNIT + HEADER_BYTES;
+        self.bytes().get(start..start + len)
     }
 }
 
+const _: () = assert!(size_of::<Line>() == LINE);
+
+/// Up to eight bytes at `at` as a word, whose place is known to be inside.
+#[inline(always)]
+fn word<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
+    let mut word = [0; N];
+    word.copy_from_slice(&bytes[at..at + N]);
+    word
+}
+
+/// Whether two texts of the same length are the same. Most names are shorter than 33 bytes: four comparisons, and no call.
+#[inline(always)]
+fn same(one: &[u8], two: &[u8]) -> bool {
+    let len = one.len();
+    let eight = |at: usize| word::<8>(one, at) == word::<8>(two, at);
+    match len {
+        8..=16 => eight(0) & eight(len - 8),
+        17..=32 => eight(0) & eight(8) & eight(len - 16) & eight(len - 8),
+        4..=7 => {
+            (word::<4>(one, 0) == word::<4>(two, 0)) & (word::<4>(one, len - 4) == word::<4>(two, len - 4))
+        }
+        _ => one == two,
+    }
+}
+
+/// A bit for each of `bytes` that is `byte`. Here and not with the index, as it is the vector instruction that needs a promise.
+#[inline(always)]
+pub(crate) fn equal_bytes(bytes: &[u8; 16], byte: u8) -> u32 {
+    #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
+    // SAFETY: the program is compiled for processors that have SSE2.
+    return unsafe { equal_bytes_sse2(bytes, byte) };
+    #[cfg(not(all(target_arch = "x86_64", target_feature = "sse2")))]
+    bytes.iter().enumerate().fold(0, |mask, (n, &other)| mask | u32::from(other == byte) << n)
+}
+
+#[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
+#[target_feature(enable = "sse2")]
+#[inline]
+fn equal_bytes_sse2(bytes: &[u8; 16], byte: u8) -> u32 {
+    use core::arch::x86_64::{_mm_cmpeq_epi8, _mm_movemask_epi8, _mm_set_epi64x, _mm_set1_epi8};
+    let half = |at: usize| i64::from_le_bytes(word(bytes, at));
+    let wanted = _mm_set1_epi8(byte.cast_signed());
+    _mm_movemask_epi8(_mm_cmpeq_epi8(_mm_set_epi64x(half(8), half(0)), wanted)).cast_unsigned()
+}
+
 impl Memory for PlainText {
-    fn put(&mut self, at: u32, text: &[u8]) {
-        let at = at as usize * UNIT;
-        self.bytes[at..at + text.len()].copy_from_slice(text);
+    const WAYS: usize = Index::WAYS;
+
+    #[inline(always)]
+    fn units(len: usize) -> u32 {
+        HEADER + len.div_ceil(UNIT) as u32
     }
 
-    fn shift(&mut self, from: u32, to: u32, len: usize) {
-        let from = from as usize * UNIT;
-        self.bytes.copy_within(from..from + len, to as usize * UNIT);
+    #[inline(always)]
+    fn word(&self, at: u32) -> u64 {
+        u64::from_ne_bytes(word(self.bytes(), at as usize * UNIT))
+    }
+
+    #[inline(always)]
+    fn set_word(&mut self, at: u32, word: u64) {
+        let at = at as usize * UNIT;
+        self.bytes_mut()[at..at + UNIT].copy_from_slice(&word.to_ne_bytes());
+    }
+
+    fn shift(&mut self, from: u32, to: u32, units: u32) {
+        let (from, len) = (from as usize * UNIT, units as usize * UNIT);
+        self.bytes_mut().copy_within(from..from + len, to as usize * UNIT);
     }
 
     #[inline(always)]
     fn equals(&self, at: u32, text: &[u8]) -> bool {
-        self.bytes(at, text.len()).is_some_and(|bytes| bytes == text)
+        let start = at as usize * UNIT;
+        let Some(found) = self.bytes().get(start..start + HEADER_BYTES + text.len()) else { return false };
+        let (header, found) = found.split_at(HEADER_BYTES);
+        let len = u64::from_ne_bytes(word(header, UNIT)) as usize & LEN_MAX;
+        len == text.len() && same(found, text)
     }
-
-    fn word(&self, at: u32) -> u64 {
-        let at = at as usize * UNIT;
-        let mut word = [0; UNIT];
-        word.copy_from_slice(&self.bytes[at..at + UNIT]);
-        u64::from_ne_bytes(word)
-    }
-
-    fn set_word(&mut self, at: u32, word: u64) {
-        let at = at as usize * UNIT;
-        self.bytes[at..at + UNIT].copy_from_slice(&word.to_ne_bytes());
-    }
-
-    fn retract(&mut self, _slot: u32) {}
 
     fn publish(&mut self, _slot: u32, _generation: u32, _at: u32, _len: u32) {}
 
-    fn copy_to(&self, at: u32, len: usize, out: &mut Vec<u8>) {
-        out.extend_from_slice(self.bytes(at, len).unwrap_or(&[]));
+    fn copy_to(&self, _slot: u32, at: u32, len: usize, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.text(at, len).unwrap_or(&[]));
+    }
+
+    #[inline(always)]
+    fn buckets(&self) -> usize {
+        self.index.buckets()
+    }
+
+    #[inline(always)]
+    fn find_in(&self, bucket: usize, tag: u32, text: &[u8]) -> Option<u32> {
+        self.index.find_in(bucket, tag, |at| self.equals(at, text))
+    }
+
+    fn entry(&self, bucket: usize, way: usize) -> Option<u32> {
+        self.index.entry(bucket, way)
+    }
+
+    fn set_entry(&mut self, bucket: usize, way: usize, entry: Option<(u32, u32)>) {
+        self.index.set_entry(bucket, way, entry);
     }
 }
 
-impl Borrowed for PlainText {
+/// Of `str` and nothing else: `resolve` rests on it.
+impl Put<&str> for PlainText {
+    fn put(&mut self, _slot: u32, at: u32, text: &str) {
+        let start = at as usize * UNIT + HEADER_BYTES;
+        self.bytes_mut()[start..start + text.len()].copy_from_slice(text.as_bytes());
+    }
+}
+
+impl Core<PlainText> {
+    /// The text of `id`, if it is alive.
     #[inline(always)]
-    fn bytes(&self, at: u32, len: usize) -> Option<&[u8]> {
-        let at = at as usize * UNIT;
-        self.bytes.get(at..at + len)
+    pub(crate) fn resolve(&self, id: StringId) -> Option<&str> {
+        let (at, len) = self.place_of(id)?;
+        let start = at as usize * UNIT + HEADER_BYTES;
+        let bytes = self.memory().bytes();
+        debug_assert!(start + len as usize <= bytes.len(), "a string lies in its memory");
+        // SAFETY: the generation of an id is odd, so the slot is live (3 of `Slot`), and a live string lies in the memory (4), whose length never
+        // changes. The check would be a quarter of the whole.
+        let bytes = unsafe { bytes.get_unchecked(start..start + len as usize) };
+        // SAFETY: the generation of an id is odd, so the slot is live (3 of `Slot`) and its bytes are those of a `str` (1), unchanged (2).
+        Some(unsafe { core::str::from_utf8_unchecked(bytes) })
     }
 }

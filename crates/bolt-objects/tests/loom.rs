@@ -203,11 +203,98 @@ fn broken_twin_that_looks_once_fails() {
     assert!(verdict.is_err(), "the model did not notice a torn string");
 }
 
+/// Strings of two words whose interner compares without a lock, and only then looks which string it was.
+struct ComparesThenLooks {
+    generation: AtomicU64,
+    words: [AtomicU64; 2],
+    lock: Mutex<()>,
+}
+
+fn words_of(text: &str) -> [u64; 2] {
+    [0, 8].map(|at| u64::from_le_bytes(text.as_bytes()[at..at + 8].try_into().unwrap()))
+}
+
+impl Strings for ComparesThenLooks {
+    type Id = u64;
+    fn new() -> Self {
+        Self {
+            generation: AtomicU64::new(0),
+            words: [AtomicU64::new(0), AtomicU64::new(0)],
+            lock: Mutex::new(()),
+        }
+    }
+    fn intern(&self, text: &str) -> u64 {
+        let found = [&self.words[0], &self.words[1]].map(|word| word.load(Ordering::SeqCst));
+        if found == words_of(text) {
+            return self.generation.load(Ordering::SeqCst);
+        }
+        let _locked = self.lock.lock().unwrap();
+        for (word, new) in self.words.iter().zip(words_of(text)) {
+            word.store(new, Ordering::SeqCst);
+        }
+        self.generation.fetch_add(1, Ordering::SeqCst) + 1
+    }
+    fn resolve(&self, id: u64) -> Option<String> {
+        let _locked = self.lock.lock().unwrap();
+        let bytes: Vec<u8> =
+            self.words.iter().flat_map(|word| word.load(Ordering::SeqCst).to_le_bytes()).collect();
+        (self.generation.load(Ordering::SeqCst) == id).then(|| String::from_utf8(bytes).unwrap())
+    }
+}
+
+/// A string is interned again while a writer puts another in its place: each gets an id of its own text, or of a string that is dead.
+fn intern_again_while_it_is_replaced<S: Strings>() {
+    const ONE: &str = "one one one one ";
+    const TWO: &str = "two two two two ";
+    let pool = Arc::new(S::new());
+    let first = pool.intern(ONE);
+    let writer = {
+        let pool = pool.clone();
+        thread::spawn(move || pool.intern(TWO))
+    };
+    let again = pool.intern(ONE);
+    let two = writer.join().unwrap();
+    for (id, text) in [(first, ONE), (again, ONE), (two, TWO)] {
+        assert!(pool.resolve(id).is_none_or(|found| found == text), "the id of another string");
+    }
+}
+
+#[test]
+fn a_string_is_interned_again_while_it_is_replaced() {
+    bounded(3, intern_again_while_it_is_replaced::<SharedStringPool>);
+}
+
+#[test]
+fn broken_twin_that_compares_then_looks_fails() {
+    let verdict = catch_unwind(|| bounded(3, intern_again_while_it_is_replaced::<ComparesThenLooks>));
+    assert!(verdict.is_err(), "the model did not notice the id of another string");
+}
+
+/// A hit finds a string that a pin moves meanwhile, and the same id whether it finds it without the lock or with it.
+#[test]
+fn a_string_is_interned_again_while_it_moves() {
+    bounded(2, || {
+        let config = |bytes| StringPoolConfig::new(bytes).strings_max(1).pinned_bytes(32);
+        let Err(StringError::BudgetTooSmall { bytes_needed, .. }) = SharedStringPool::new(config(0), 1)
+        else {
+            panic!()
+        };
+        let pool = Arc::new(SharedStringPool::new(config(bytes_needed), 1).expect("what is needed"));
+        let id = pool.intern("one one one one ").expect("short");
+        let mover = {
+            let pool = pool.clone();
+            thread::spawn(move || pool.pin(id).expect("alive"))
+        };
+        assert_eq!(pool.intern("one one one one "), Ok(id));
+        mover.join().unwrap();
+    });
+}
+
 /// A pin moves the text while it is read: it is found all the same.
 #[test]
 fn a_string_is_resolved_while_it_moves() {
     bounded(2, || {
-        let config = |bytes| StringPoolConfig::new(bytes).strings_max(1).pinned_bytes(16);
+        let config = |bytes| StringPoolConfig::new(bytes).strings_max(1).pinned_bytes(32);
         let Err(StringError::BudgetTooSmall { bytes_needed, .. }) = SharedStringPool::new(config(0), 1)
         else {
             panic!()

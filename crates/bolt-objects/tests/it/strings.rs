@@ -151,8 +151,8 @@ fn pins_have_a_bound_and_their_places_are_used_again() {
                 Err(error) => break error,
             }
         };
-        assert_eq!(error, StringError::PinsFull { bytes: 32, bytes_max: 512 });
-        assert_eq!(pinned.len(), 16, "of 32 bytes each, in round {round}");
+        assert_eq!(error, StringError::PinsFull { bytes: 64, bytes_max: 512 });
+        assert_eq!(pinned.len(), 8, "of 64 bytes each, in round {round}");
         for id in pinned {
             assert!(pool.resolve(id).is_some());
             pool.unpin(id).unwrap();
