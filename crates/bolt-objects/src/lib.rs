@@ -25,6 +25,8 @@ mod pool;
 pub mod ready;
 #[cfg(feature = "strings")]
 mod strings;
+#[cfg(feature = "bytes")]
+mod strings_bytes;
 #[cfg(feature = "strings")]
 mod strings_config;
 #[cfg(feature = "strings")]
@@ -61,6 +63,8 @@ pub use policy::{TrimPolicy, Trimmer, Usage};
 pub use pool::{ObjectPool, OwnedGuard, PoolError, PoolGuard};
 #[cfg(feature = "strings")]
 pub use strings::StringPool;
+#[cfg(feature = "bytes")]
+pub use strings_bytes::BytesPool;
 #[cfg(feature = "strings")]
 pub use strings_config::{StringError, StringId, StringPoolConfig, StringStats};
 #[cfg(all(feature = "strings", feature = "std"))]

@@ -102,6 +102,40 @@ impl StringPoolConfig {
         })
     }
 
+    /// The budget divided for strings that lie elsewhere: queues that hold headers only, and the bytes left for what they name.
+    #[cfg(feature = "bytes")]
+    pub(crate) fn plan_handles(
+        self,
+        handle_bytes: usize,
+        index_bytes: impl Fn(u32) -> usize,
+    ) -> Result<(Plan, usize), StringError> {
+        /// What each string is reckoned to take when their number is left to the pool: 102 bytes of tables, handle and headers, 58 of its own.
+        const BYTES_EACH: usize = 160;
+        /// Of the bytes of strings, a string takes no more than this part, so that none sweeps the pool.
+        const LONGEST_PART: usize = 8;
+        let strings_max = self.strings(BYTES_EACH).min(u32::MAX / 8);
+        // Each string may be in the main queue, each may be pinned, and a tenth in the small queue.
+        let all_units = strings_max * HEADER;
+        let small_units = (all_units / SMALL_PART as u32).next_multiple_of(HEADER).max(HEADER);
+        let words = 2 * all_units as usize + small_units as usize;
+        let tables =
+            index_bytes(strings_max) + strings_max as usize * (TABLE_BYTES + handle_bytes) + words * UNIT;
+        let needed = tables + LONGEST_PART * UNIT;
+        if self.bytes_max < needed {
+            return Err(StringError::BudgetTooSmall { bytes_max: self.bytes_max, bytes_needed: needed });
+        }
+        let bytes_max = self.bytes_max - tables;
+        let plan = Plan {
+            strings_max,
+            text_bytes_max: self.text_bytes_max.min(bytes_max / LONGEST_PART).min(LEN_MAX),
+            block_units: all_units,
+            small_units,
+            main_units: all_units,
+            bytes_held: tables,
+        };
+        Ok((plan, bytes_max))
+    }
+
     /// The number of strings, when each is reckoned to take so many bytes.
     fn strings(&self, bytes_each: usize) -> u32 {
         let reckoned = (self.bytes_max / bytes_each).min(STRINGS_MAX as usize) as u32;

@@ -9,6 +9,8 @@ static ALLOC: CountingAlloc = CountingAlloc::new();
 mod allocations;
 #[cfg(feature = "arenas")]
 mod arenas;
+#[cfg(feature = "bytes")]
+mod bytes;
 mod pools;
 mod ready;
 #[cfg(feature = "strings")]
