@@ -160,7 +160,7 @@ impl ArenaPool {
         })
     }
 
-    /// An arena for one batch, given back when the batch is dropped.
+    /// An arena for one batch, given back when the batch is dropped. A hint that the system has no memory for is as good as none.
     pub fn batch(&self, hint: SizeHint) -> BatchContext<'_> {
         BatchContext { arena: self.take(hint), home: Home::Pool(self) }
     }
@@ -215,7 +215,7 @@ impl ArenaPool {
         }
         self.created.fetch_add(1, Ordering::Relaxed);
         // Rounded up to its class, so that it comes back to where the next one like it is looked for.
-        Bump::with_capacity(hint.bytes.max(ARENA_BYTES_MIN << class.min(CLASSES - 1)))
+        arena_of(hint.bytes.max(ARENA_BYTES_MIN << class.min(CLASSES - 1)))
     }
 
     fn give_back(&self, mut arena: Bump) {
@@ -244,6 +244,11 @@ impl fmt::Debug for ArenaPool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ArenaPool").field("stats", &self.stats()).finish_non_exhaustive()
     }
+}
+
+/// A new arena. A hint beyond all memory is no more than a hint: the arena begins empty then, and grows as far as it can.
+fn arena_of(bytes: usize) -> Bump {
+    Bump::try_with_capacity(bytes).unwrap_or_default()
 }
 
 /// The class an arena of so many bytes belongs to; `bytes` is at least the smallest.
@@ -388,7 +393,7 @@ fn take_of_thread(hint: SizeHint) -> Bump {
         let fits = arenas.iter().rposition(|arena| arena.chunk_capacity() >= hint.bytes)?;
         Some(arenas.remove(fits))
     });
-    waiting.ok().flatten().unwrap_or_else(|| Bump::with_capacity(hint.bytes.max(ARENA_BYTES_MIN)))
+    waiting.ok().flatten().unwrap_or_else(|| arena_of(hint.bytes.max(ARENA_BYTES_MIN)))
 }
 
 fn give_to_thread(mut arena: Bump) {

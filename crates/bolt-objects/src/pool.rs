@@ -4,6 +4,7 @@
 use core::fmt;
 use core::mem;
 use std::sync::Arc;
+use std::vec::Vec;
 
 use bolt_sync::CachePadded;
 use bolt_sync::atomic::{AtomicUsize, Ordering};
@@ -71,6 +72,9 @@ pub struct ObjectPool<T: Send + 'static, M: Manage<T> = Hooks<T>> {
     totals: CachePadded<Totals>,
     trim: Mutex<Trim>,
 }
+
+/// What the depot takes for each idle object at most, beside the object.
+const LINK_BYTES: usize = 32;
 
 /// Why a pool could not be made: more idle slots than memory. Ask for fewer.
 pub type PoolError = MagazineError;
@@ -142,7 +146,12 @@ impl<T: Send + 'static, M: Manage<T>> ObjectPool<T, M> {
     /// [`PoolError`] when so many idle objects do not fit the memory.
     pub fn managed(manage: M, config: PoolConfig) -> Result<Self, PoolError> {
         let bounded = config.objects_max != usize::MAX;
-        let mut magazines = MagazineConfig::new(config.idle_slots(size_of::<T>()));
+        let idle_slots = config.idle_slots(size_of::<T>());
+        // Asked for and given back at once: more than all memory is an error, and not the end of the program.
+        let slots_bytes = idle_slots.saturating_mul(size_of::<T>().max(LINK_BYTES));
+        let probe = Vec::<u8>::new().try_reserve_exact(slots_bytes);
+        probe.map_err(|_| PoolError::OutOfMemory { bytes: slots_bytes })?;
+        let mut magazines = MagazineConfig::new(idle_slots);
         magazines = match config.magazine_items {
             Some(0) => magazines.threads_max(0),
             None if bounded => magazines.threads_max(0),

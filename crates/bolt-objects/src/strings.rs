@@ -43,7 +43,8 @@ impl StringPool {
     /// A pool with the memory that `config` says. Allocates, once and for all.
     ///
     /// # Errors
-    /// [`StringError::BudgetTooSmall`] says how many bytes the other numbers of the configuration need.
+    /// [`StringError::BudgetTooSmall`] says how many bytes the other numbers of the configuration need, [`StringError::OutOfMemory`] that the
+    /// system has not so many.
     pub fn new(config: StringPoolConfig) -> Result<Self, StringError> {
         let plan = config.plan(0, Index::bytes_for)?;
         Ok(Self { core: Core::new(plan, PlainText::new(plan.text_units(), plan.strings_max)) })

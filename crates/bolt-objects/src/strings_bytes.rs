@@ -143,7 +143,7 @@ impl BytesPool {
     /// A pool of `config`'s limits. `pinned_bytes` means nothing here: pins move no bytes, and what is pinned counts as everything else does.
     ///
     /// # Errors
-    /// [`StringError::BudgetTooSmall`] says how many bytes so many strings need.
+    /// [`StringError::BudgetTooSmall`] says how many bytes so many strings need; [`StringError::OutOfMemory`].
     pub fn new(config: StringPoolConfig) -> Result<Self, StringError> {
         let (plan, bytes_max) = config.plan_handles(size_of::<Bytes>(), Index::bytes_for)?;
         let strings = plan.strings_max as usize;

@@ -1,5 +1,6 @@
 //! Owns: the numbers of a string pool: configuration, how a budget is divided, ids, errors, statistics. Holds no memory and no state.
 
+use alloc::vec::Vec;
 use core::fmt;
 use core::num::NonZeroU64;
 
@@ -77,7 +78,9 @@ impl StringPoolConfig {
     /// The budget divided, when the index takes so many bytes and `beside` more are asked for each string.
     pub(crate) fn plan(self, beside: usize, index_bytes: impl Fn(u32) -> usize) -> Result<Plan, StringError> {
         let strings_max = self.strings(BYTES_PER_STRING + beside);
-        let tables = index_bytes(strings_max) + strings_max as usize * (TABLE_BYTES + beside);
+        // A line more, as text begins with one.
+        let each = (strings_max as usize).saturating_mul(TABLE_BYTES + beside);
+        let tables = index_bytes(strings_max).saturating_add(each).saturating_add(LINE);
         let queues_min = SMALL_PART * SMALL_UNITS_MIN * UNIT;
         let pinned_min = self.pinned_bytes.unwrap_or(0);
         let needed =
@@ -92,6 +95,7 @@ impl StringPoolConfig {
         let block_units = pinned.min(text_units - queues_min / UNIT);
         let small_units = (text_units - block_units) / SMALL_PART;
         let main_units = text_units - block_units - small_units;
+        probe(tables + text_units * UNIT)?;
         Ok(Plan {
             strings_max,
             text_bytes_max: self.text_bytes_max.min((small_units - HEADER as usize) * UNIT).min(LEN_MAX),
@@ -117,13 +121,15 @@ impl StringPoolConfig {
         // Each string may be in the main queue, each may be pinned, and a tenth in the small queue.
         let all_units = strings_max * HEADER;
         let small_units = (all_units / SMALL_PART as u32).next_multiple_of(HEADER).max(HEADER);
-        let words = 2 * all_units as usize + small_units as usize;
-        let tables =
-            index_bytes(strings_max) + strings_max as usize * (TABLE_BYTES + handle_bytes) + words * UNIT;
-        let needed = tables + LONGEST_PART * UNIT;
+        let words = (all_units as usize).saturating_mul(2).saturating_add(small_units as usize);
+        let each = (strings_max as usize).saturating_mul(TABLE_BYTES + handle_bytes);
+        let headers = words.saturating_mul(UNIT);
+        let tables = index_bytes(strings_max).saturating_add(each).saturating_add(headers);
+        let needed = tables.saturating_add(LONGEST_PART * UNIT);
         if self.bytes_max < needed {
             return Err(StringError::BudgetTooSmall { bytes_max: self.bytes_max, bytes_needed: needed });
         }
+        probe(tables)?;
         let bytes_max = self.bytes_max - tables;
         let plan = Plan {
             strings_max,
@@ -141,6 +147,11 @@ impl StringPoolConfig {
         let reckoned = (self.bytes_max / bytes_each).min(STRINGS_MAX as usize) as u32;
         self.strings_max.unwrap_or(reckoned).clamp(1, STRINGS_MAX)
     }
+}
+
+/// Asks the system for so many bytes and gives them back: a budget beyond all memory is an error, and not the end of the program.
+fn probe(bytes: usize) -> Result<(), StringError> {
+    Vec::<u8>::new().try_reserve_exact(bytes).map_err(|_| StringError::OutOfMemory { bytes })
 }
 
 /// A budget divided. Small and main together with the blocks are the text.
@@ -237,6 +248,11 @@ pub enum StringError {
         /// The least that its other numbers need.
         bytes_needed: usize,
     },
+    /// The system has not the memory of the budget: ask for less.
+    OutOfMemory {
+        /// What the pool would hold.
+        bytes: usize,
+    },
     /// The text is longer than the pool takes.
     TooLong {
         /// Of this text.
@@ -281,6 +297,9 @@ impl fmt::Display for StringError {
                     f,
                     "a string pool of {bytes_max} bytes has no place for text: give it {bytes_needed} or ask for fewer strings"
                 )
+            }
+            Self::OutOfMemory { bytes } => {
+                write!(f, "the system has no {bytes} bytes for a string pool: give it a smaller budget")
             }
             Self::TooLong { bytes, bytes_max } => {
                 write!(
@@ -328,4 +347,17 @@ pub struct StringStats {
     pub evicted: u64,
     /// Numbers that had 2^31 strings each and rest for ever.
     pub retired: usize,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_no_system_has_is_an_error_with_the_number() {
+        let error = probe(usize::MAX / 2).unwrap_err();
+        assert_eq!(error, StringError::OutOfMemory { bytes: usize::MAX / 2 });
+        assert!(alloc::format!("{error}").contains("smaller budget"));
+        assert_eq!(probe(1000), Ok(()));
+    }
 }

@@ -55,12 +55,12 @@ impl Index {
 
     /// Half of the entries are filled at most.
     const fn buckets_for(strings_max: u32) -> usize {
-        (strings_max as usize * 2).div_ceil(WAYS) + 1
+        (strings_max as usize).saturating_mul(2).div_ceil(WAYS) + 1
     }
 
     /// Bytes of an index for so many strings.
     pub(crate) const fn bytes_for(strings_max: u32) -> usize {
-        Self::buckets_for(strings_max) * size_of::<Bucket>()
+        Self::buckets_for(strings_max).saturating_mul(size_of::<Bucket>())
     }
 
     pub(crate) fn new(strings_max: u32) -> Self {

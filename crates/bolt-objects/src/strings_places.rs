@@ -208,3 +208,61 @@ impl Blocks {
         self.free[power as usize] = at;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+
+    use super::*;
+    use crate::noise::noise;
+    use crate::strings_text::PlainText;
+
+    /// What bounds the work of an eviction: however strings leave, two steps from a string another one is met, or the end of the log.
+    #[test]
+    fn no_two_holes_lie_side_by_side() {
+        const CAP: u32 = 40;
+        let mut memory = PlainText::new(8 + CAP as usize, 1);
+        let mut queue = Queue::new(8, CAP);
+        let mut strings: Vec<(u32, u32)> = Vec::new();
+        for operation in noise(0x9e37_79b9_7f4a_7c15, if cfg!(miri) { 150 } else { 20_000 }) {
+            let units = 2 + u32::from(operation >> 4) % 5;
+            match operation % 4 {
+                0 | 1 if queue.fits(units) => {
+                    let (at, gap) = queue.take(units);
+                    if let Some(gap) = gap {
+                        gap.write(&mut memory);
+                    }
+                    memory.set_word(at, 1 << 32 | u64::from(units));
+                    memory.set_word(at + 1, 0);
+                    strings.push((at, units));
+                }
+                2 if !strings.is_empty() => {
+                    let (at, units) = strings.remove(usize::from(operation >> 2) % strings.len());
+                    queue.leave(&mut memory, at, units);
+                }
+                3 if queue.used > 0 => {
+                    let oldest = queue.oldest();
+                    let first = memory.word(oldest);
+                    if is_string(first) {
+                        assert_eq!(strings.remove(0), (oldest, first as u32));
+                        queue.count -= 1;
+                    }
+                    queue.release(first as u32);
+                }
+                _ => {}
+            }
+            let mut found = Vec::new();
+            queue.each(&memory, |first| first as u32, |at, first| found.push((at, first as u32)));
+            assert_eq!(found, strings);
+            assert_eq!(queue.count as usize, strings.len());
+            let (mut at, mut left, mut after_hole) = (queue.tail, queue.used, false);
+            while left > 0 {
+                let first = memory.word(queue.base + at);
+                assert!(is_string(first) || !after_hole, "two holes, the second at {at}");
+                (at, left) = (at + first as u32, left - first as u32);
+                after_hole = !is_string(first) && at != CAP;
+                at %= CAP;
+            }
+        }
+    }
+}

@@ -31,7 +31,7 @@ const WAYS: usize = 8;
 
 /// Entries of the index of a shard: half of them are filled at most.
 const fn entries_for(strings_max: u32) -> usize {
-    ((strings_max as usize * 2).div_ceil(WAYS) + 1) * WAYS
+    ((strings_max as usize).saturating_mul(2).div_ceil(WAYS) + 1).saturating_mul(WAYS)
 }
 
 /// What readers know of a string.
@@ -86,14 +86,20 @@ impl SharedText {
     #[inline]
     fn find(&self, tag: u32, text: &[u8]) -> Option<StringId> {
         for bucket in ways(tag, self.index.len() / WAYS) {
-            for entry in &self.index[bucket * WAYS..][..WAYS] {
+            let entries = &self.index[bucket * WAYS..][..WAYS];
+            // All eight at once: which of them it is, no processor can guess.
+            let mut found = 0_u32;
+            for (way, entry) in entries.iter().enumerate() {
                 // Relaxed: a hint; what it leads to is checked.
-                let entry = entry.load(Ordering::Relaxed);
-                if (entry >> 32) as u32 == tag
-                    && let Some(id) = self.check(entry as u32, text)
-                {
-                    return Some(id);
+                found |= u32::from((entry.load(Ordering::Relaxed) >> 32) as u32 == tag) << way;
+            }
+            while found != 0 {
+                let entry = entries[found.trailing_zeros() as usize % WAYS].load(Ordering::Relaxed);
+                let id = self.check(entry as u32, text);
+                if id.is_some() {
+                    return id;
                 }
+                found &= found - 1;
             }
         }
         None
@@ -311,12 +317,12 @@ impl SharedStringPool {
     /// threads find their shard free; a shard's own limits are what bounds a text.
     ///
     /// # Errors
-    /// [`StringError::BudgetTooSmall`], with the numbers of one shard.
+    /// [`StringError::BudgetTooSmall`] and [`StringError::OutOfMemory`], with the numbers of one shard.
     pub fn new(config: StringPoolConfig, shards: usize) -> Result<Self, StringError> {
         let shards = shards.clamp(1, SHARDS_MAX).next_power_of_two();
-        let plan = config
-            .divided(shards)
-            .plan(size_of::<Published>(), |strings| entries_for(strings) * size_of::<AtomicU64>())?;
+        let plan = config.divided(shards).plan(size_of::<Published>(), |strings| {
+            entries_for(strings).saturating_mul(size_of::<AtomicU64>())
+        })?;
         let shard = || {
             let text = Arc::new(SharedText::new(plan.text_units(), plan.strings_max));
             let core = Mutex::new(Core::new(plan, SharedMemory(text.clone())));

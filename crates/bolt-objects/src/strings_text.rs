@@ -1,10 +1,9 @@
-//! Owns: the memory of a string pool with one owner: text in cache lines, the index beside it. Every access is checked against its end; that what
-//! lies there is the text of a live string is the affair of `strings_core`.
+//! Owns: the memory of a string pool with one owner: text, the index beside it. Every access but that of `resolve` is checked against its end;
+//! that what lies there is the text of a live string is the affair of `strings_core`.
 //!
 //! unsafe: allowed here
 
 use alloc::vec::Vec;
-use core::slice;
 
 use crate::strings_config::StringId;
 use crate::strings_core::{Core, Memory, Put};
@@ -14,34 +13,37 @@ use crate::strings_places::{HEADER, LEN_MAX, UNIT};
 /// The header before a text, in bytes.
 const HEADER_BYTES: usize = HEADER as usize * UNIT;
 
-/// Eight units, so that texts of up to 48 bytes lie with their headers in one line more often than in two.
-#[derive(Clone, Copy)]
-#[repr(C, align(64))]
-struct Line([u8; LINE]);
-
+/// Text begins with a cache line, so that one with its header lies in one line more often than in two.
 pub(crate) const LINE: usize = 64;
 
-/// Bytes of one owner. Its length never changes.
+/// Bytes of one owner. Invariant: 1. `start + len` is at most the length of `bytes`, and none of the three ever changes.
 pub(crate) struct PlainText {
-    lines: Vec<Line>,
+    /// Zeroed by the system, page by page as it is used.
+    bytes: Vec<u8>,
+    start: usize,
+    len: usize,
     index: Index,
 }
 
 impl PlainText {
+    /// A line more than `units` take is allocated.
     pub(crate) fn new(units: usize, strings_max: u32) -> Self {
-        let lines = (units * UNIT).div_ceil(LINE);
-        Self { lines: alloc::vec![Line([0; LINE]); lines], index: Index::new(strings_max) }
+        let len = units * UNIT;
+        let bytes = alloc::vec![0; len + LINE];
+        let start = bytes.as_ptr().addr().wrapping_neg() % LINE;
+        Self { bytes, start, len, index: Index::new(strings_max) }
     }
 
     #[inline(always)]
     fn bytes(&self) -> &[u8] {
-        // SAFETY: lines are arrays of bytes without padding (their size is `LINE`), so many bytes of one allocation, borrowed as `self` is.
-        unsafe { slice::from_raw_parts(self.lines.as_ptr().cast(), self.lines.len() * LINE) }
+        // SAFETY: 1.
+        unsafe { self.bytes.get_unchecked(self.start..self.start + self.len) }
     }
 
+    #[inline(always)]
     fn bytes_mut(&mut self) -> &mut [u8] {
-        // SAFETY: as in `bytes`; any bytes make a line.
-        unsafe { slice::from_raw_parts_mut(self.lines.as_mut_ptr().cast(), self.lines.len() * LINE) }
+        // SAFETY: 1.
+        unsafe { self.bytes.get_unchecked_mut(self.start..self.start + self.len) }
     }
 
     #[inline(always)]
@@ -50,8 +52,6 @@ impl PlainText {
         self.bytes().get(start..start + len)
     }
 }
-
-const _: () = assert!(size_of::<Line>() == LINE);
 
 /// Up to eight bytes at `at` as a word, whose place is known to be inside.
 #[inline(always)]

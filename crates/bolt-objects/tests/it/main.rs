@@ -11,6 +11,7 @@ mod allocations;
 mod arenas;
 #[cfg(feature = "bytes")]
 mod bytes;
+mod hostile;
 mod pools;
 mod ready;
 #[cfg(feature = "strings")]

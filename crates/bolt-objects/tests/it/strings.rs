@@ -30,7 +30,7 @@ fn a_dead_id_is_never_another_string() {
     // Two places only, so that numbers are used again at once.
     let mut pool = StringPool::new(StringPoolConfig::new(2000).strings_max(2)).unwrap();
     let mut dead: Vec<StringId> = Vec::new();
-    for round in 0..ROUNDS.min(1000) {
+    for round in 0..if cfg!(miri) { 20 } else { 1000 } {
         let id = pool.intern(&round.to_string()).unwrap();
         assert!(id.index() < 2);
         assert!(!dead.contains(&id), "round {round} has an id of the past");
