@@ -111,7 +111,7 @@ impl Put<&[u8]> for Handles {
 /// Gives byte strings small numbers, as [`StringPool`](crate::StringPool) does, and keeps each as [`Bytes`]: what [`resolve`](Self::resolve) answers
 /// can be cloned without a copy, sent to other threads, and outlives the string's eviction.
 ///
-/// **Layout**: tables, 36 bytes for a string, a handle of 32 and headers of 34 are allocated at once; the bytes themselves lie where their handle
+/// **Layout**: tables, 31 bytes for a string, a handle of 32 and headers of 34 are allocated at once; the bytes themselves lie where their handle
 /// says. All of it together stays within the budget, the length of each string counted once: clones that are held elsewhere keep theirs
 /// beyond it, and a handle that is a part of a larger buffer keeps the whole of that.
 ///

@@ -8,7 +8,7 @@ use crate::strings_core::TABLE_BYTES;
 use crate::strings_places::{HEADER, LEN_MAX, UNIT};
 use crate::strings_text::LINE;
 
-/// What each string is reckoned to take when the number of strings is left to the pool: 36 bytes of tables, 16 before the text, 28 of text.
+/// What each string is reckoned to take when the number of strings is left to the pool: 31 bytes of tables, 16 before the text, 33 of text.
 const BYTES_PER_STRING: usize = 80;
 /// Strings longer than this are refused unless the configuration says otherwise, so that one text cannot sweep the pool.
 const TEXT_BYTES_MAX: usize = 64 * 1024;
@@ -43,7 +43,7 @@ impl StringPoolConfig {
         Self { bytes_max, strings_max: None, text_bytes_max: TEXT_BYTES_MAX, pinned_bytes: None }
     }
 
-    /// So many strings at a time; 36 bytes of the budget each. Unset: one for each 80 bytes of the budget.
+    /// So many strings at a time; 31 bytes of the budget each. Unset: one for each 80 bytes of the budget.
     #[must_use]
     pub const fn strings_max(mut self, strings_max: u32) -> Self {
         self.strings_max = Some(strings_max);
@@ -113,7 +113,7 @@ impl StringPoolConfig {
         handle_bytes: usize,
         index_bytes: impl Fn(u32) -> usize,
     ) -> Result<(Plan, usize), StringError> {
-        /// What each string is reckoned to take when their number is left to the pool: 102 bytes of tables, handle and headers, 58 of its own.
+        /// What each string is reckoned to take when their number is left to the pool: 97 bytes of tables, handle and headers, 63 of its own.
         const BYTES_EACH: usize = 160;
         /// Of the bytes of strings, a string takes no more than this part, so that none sweeps the pool.
         const LONGEST_PART: usize = 8;

@@ -1,4 +1,4 @@
-//! Owns: `SharedStringPool`, string pools of shards for many threads, and the memory their readers look into without a lock. Interning locks
+//! Owns: `SharedStringPool`, string pools of shards for many threads, and the memory their readers look into without a lock. What is new locks
 //! one shard. Limits: as a string pool's, in each shard.
 //!
 //! Each string has a stamp: odd while its text is being moved or replaced. A reader copies the text out between two looks at the stamp and
@@ -283,10 +283,11 @@ impl Shard {
     }
 }
 
-/// A [`StringPool`](crate::StringPool) for many threads: interning locks the one shard that the text's hash names, resolving locks nothing.
+/// A [`StringPool`](crate::StringPool) for many threads: interning what is there locks nothing, nor does resolving; what is new
+/// locks the one shard that the text's hash names.
 ///
-/// **Layout**: shards, each a string pool with its part of the budget and 24 more bytes a string. **Cost**: an intern is that of a string pool
-/// and a lock nobody else wants, most of the time; a resolve copies the text out, since it may be evicted at any moment, checks it to be
+/// **Layout**: shards, each a string pool with its part of the budget and 29 more bytes a string. **Cost**: a hit reads an index, a header, a stamp
+/// and the text, and writes only that the string was asked for, if nobody did before; a new string is that of a string pool and a lock; a resolve copies the text out, since it may be evicted at any moment, checks it to be
 /// UTF-8, and writes nothing that another thread reads. If the very string is being moved just then, it looks again, and after 64
 /// looks waits for the shard.
 ///
@@ -354,7 +355,7 @@ impl SharedStringPool {
         })
     }
 
-    /// The id of `text`, which is in the pool afterwards. Locks one shard. Numbers are dense but for the share of each shard.
+    /// The id of `text`, which is in the pool afterwards. Locks nothing when it was there, one shard when not. Numbers are dense but for the share of each shard.
     ///
     /// # Errors
     /// As [`StringPool::intern`](crate::StringPool::intern).
@@ -369,7 +370,7 @@ impl SharedStringPool {
         Ok(self.outside(number, id))
     }
 
-    /// The id of `text` if it is in the pool. Locks one shard.
+    /// The id of `text` if it is in the pool. Locks nothing when it is, one shard to be sure that it is not.
     pub fn get(&self, text: &str) -> Option<StringId> {
         let tag = tag_of(text.as_bytes());
         let number = self.shard_of(tag);

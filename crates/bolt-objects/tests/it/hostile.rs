@@ -104,7 +104,7 @@ fn limits_of_nothing_and_of_everything() {
     // More slots than there is memory: an error with the number, before anything is taken.
     for idle_max in [usize::MAX, usize::MAX / 8, 1 << 50] {
         let config = PoolConfig::new().idle_max(idle_max);
-        let error = ObjectPool::with_hooks(Hooks::new(|| [0_u64; 4]), config).err().expect("too many");
+        let error = ObjectPool::with_hooks(Hooks::new(|| [0_u64; 4]), config).expect_err("too many");
         assert!(!error.to_string().is_empty());
     }
 
