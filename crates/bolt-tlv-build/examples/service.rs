@@ -1,36 +1,19 @@
 //! A service on a real socket, blocking: it takes a `SwapEvent` and answers with a `PoolStateUpdate`, and counts what that allocates.
 //!
-//! Owns both ends: `cargo run --release -p bolt-tlv-build --example service [EVENTS]` serves and asks on loopback. A program of its own would have
-//! the code from its build script; here it is the tree's golden file. Limits: one client.
+//! Owns both ends: `cargo run --release -p bolt-tlv-build --example service [EVENTS]` serves and asks on loopback. The messages are in `common`.
+//! Limits: one client.
 
-use std::error::Error;
+mod common;
+
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::thread;
 
-use bolt_alloc::CountingAlloc;
-use bolt_tlv::{BufferPool, FrameReader, Header, U256, write_frame, write_message};
-
-/// What `tests/schemas/source.yaml` and `source.toml` become.
-#[allow(dead_code, unreachable_pub)]
-mod messages {
-    include!("../tests/golden/source.rs.txt");
-}
-
-use messages::{Message, PoolStateUpdate, SwapEvent, services};
-
-#[global_allocator]
-static ALLOCATOR: CountingAlloc = CountingAlloc::new();
-
-type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
-
-/// An id that no message of this schema has.
-const FROM_THE_FUTURE: u16 = 9;
+use bolt_tlv::{BufferPool, FrameReader, write_frame, write_message};
+use common::messages::{self, Message, services};
+use common::{FROM_THE_FUTURE, Outcome, allocations};
 
 fn main() -> Outcome<()> {
-    let events = std::env::args().nth(1).map_or(Ok(100_000), |text| text.parse())?;
-    let allocations = run(events)?;
-    println!("{events} swaps there, {events} states back, {allocations} allocations by both ends once warm");
-    Ok(())
+    common::report(run)
 }
 
 /// Sends `events` swaps through a service and checks every answer. Returns how often both ends allocated once warm.
@@ -38,11 +21,11 @@ fn run(events: u64) -> Outcome<u64> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     let address = listener.local_addr()?;
     let server = thread::spawn(move || serve(listener.accept()?.0));
-    let allocations = ask(TcpStream::connect(address)?, events)?;
+    let of_the_client = ask(TcpStream::connect(address)?, events)?;
     let (served, skipped, of_the_service) = server.join().map_err(|_| "the service panicked")??;
     // One event warms both ends up, and one message nobody knows is passed over.
     assert_eq!((served, skipped), (events + 1, 1));
-    Ok(allocations + of_the_service)
+    Ok(of_the_client + of_the_service)
 }
 
 /// The service: every swap is answered with the state of its pool. Returns how many it served, how many it did not know, and how often
@@ -56,24 +39,16 @@ fn serve(mut stream: TcpStream) -> Outcome<(u64, u64, u64)> {
         match Message::decode(frame.type_id(), &frame.payload)? {
             Message::SwapEvent(swap) => {
                 served += 1;
-                let state = PoolStateUpdate {
-                    pool_address: *swap.pool_address(),
-                    reserve0: swap.amount_in(),
-                    reserve1: swap.amount_out(),
-                    sqrt_price: U256::ZERO,
-                    liquidity: U256::from(served),
-                    block_hash: [0xB1; 32],
-                };
-                write_message(&mut stream, &pool, &state)?;
+                write_message(&mut stream, &pool, &common::answer(&swap, served))?;
                 if served == 1 {
-                    warm = bolt_alloc::thread_counts().allocations;
+                    warm = allocations();
                 }
             }
             // Of a newer client perhaps, or for somebody else: the stream is in step, and the buffer goes back.
             Message::PoolStateUpdate(_) | Message::Unknown { .. } => skipped += 1,
         }
     }
-    Ok((served, skipped, bolt_alloc::thread_counts().allocations - warm))
+    Ok((served, skipped, allocations() - warm))
 }
 
 /// The client: sends swaps, reads states, compares.
@@ -81,31 +56,20 @@ fn ask(mut stream: TcpStream, events: u64) -> Outcome<u64> {
     stream.set_nodelay(true)?;
     let pool = messages::create_buffer_pool();
     let mut reader = FrameReader::new();
-    let mut exchange = |number: u64| -> Outcome<()> {
-        let swap = SwapEvent {
-            pool_address: [number as u8; 20],
-            amount_in: U256::from(number),
-            amount_out: U256::from(u128::from(number) << 64),
-        };
-        write_message(&mut stream, &pool, &swap)?;
-        if number == 0 {
-            let header = Header { type_id: FROM_THE_FUTURE, version: 1, flags: 0, length: 3 };
-            write_frame(&mut stream, header, b"new")?;
+    write_frame(&mut stream, FROM_THE_FUTURE, b"new")?;
+    let mut warm = 0;
+    for number in 0..=events {
+        if number == 1 {
+            warm = allocations();
         }
+        write_message(&mut stream, &pool, &common::swap(number))?;
         let frame = reader.read(&mut stream, &pool)?.ok_or("the service hung up")?;
         let Message::PoolStateUpdate(state) = Message::decode(frame.type_id(), &frame.payload)? else {
             return Err("the service answered with something else".into());
         };
-        assert_eq!((state.pool_address(), state.reserve0()), (&swap.pool_address, swap.amount_in));
-        assert_eq!((state.reserve1(), state.liquidity()), (swap.amount_out, U256::from(number + 1)));
-        Ok(())
-    };
-    exchange(0)?;
-    let before = bolt_alloc::thread_counts().allocations;
-    for number in 1..=events {
-        exchange(number)?;
+        common::check(&state, number);
     }
-    Ok(bolt_alloc::thread_counts().allocations - before)
+    Ok(allocations() - warm)
 }
 
 /// `cargo test` runs it too: a thousand frames each way, and nothing allocated for them.

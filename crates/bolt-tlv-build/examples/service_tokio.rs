@@ -1,37 +1,20 @@
 //! The service of `service.rs` on tokio: it takes a `SwapEvent` and answers with a `PoolStateUpdate`, and counts what that allocates.
 //!
-//! Owns both ends: `cargo run --release -p bolt-tlv-build --example service_tokio [EVENTS]` serves and asks on loopback. A program of its own would have
-//! the code from its build script; here it is the tree's golden file. Limits: one client.
+//! Owns both ends: `cargo run --release -p bolt-tlv-build --example service_tokio [EVENTS]` serves and asks on loopback. The messages are in
+//! `common`. Limits: one client; both ends live on one thread.
 
-use std::error::Error;
+mod common;
+
 use std::net::Ipv4Addr;
 
-use bolt_alloc::CountingAlloc;
 use bolt_tlv::tokio::{write_frame, write_message};
-use bolt_tlv::{BufferPool, FrameReader, Header, U256};
+use bolt_tlv::{BufferPool, FrameReader};
+use common::messages::{self, Message, services};
+use common::{FROM_THE_FUTURE, Outcome, allocations};
 use tokio::net::{TcpListener, TcpStream};
 
-/// What `tests/schemas/source.yaml` and `source.toml` become.
-#[allow(dead_code, unreachable_pub)]
-mod messages {
-    include!("../tests/golden/source.rs.txt");
-}
-
-use messages::{Message, PoolStateUpdate, SwapEvent, services};
-
-#[global_allocator]
-static ALLOCATOR: CountingAlloc = CountingAlloc::new();
-
-type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
-
-/// An id that no message of this schema has.
-const FROM_THE_FUTURE: u16 = 9;
-
 fn main() -> Outcome<()> {
-    let events = std::env::args().nth(1).map_or(Ok(100_000), |text| text.parse())?;
-    let allocations = run(events)?;
-    println!("{events} swaps there, {events} states back, {allocations} allocations by both ends once warm");
-    Ok(())
+    common::report(run)
 }
 
 /// Sends `events` swaps through a service and checks every answer. Returns how often both ends allocated once warm.
@@ -43,11 +26,10 @@ async fn exchange(events: u64) -> Outcome<u64> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let address = listener.local_addr()?;
     let server = tokio::spawn(async move { serve(listener.accept().await?.0).await });
-    let allocations = ask(TcpStream::connect(address).await?, events).await?;
-    let (served, skipped) = server.await??;
+    let of_both = ask(TcpStream::connect(address).await?, events).await?;
     // One event warms both ends up, and one message nobody knows is passed over.
-    assert_eq!((served, skipped), (events + 1, 1));
-    Ok(allocations)
+    assert_eq!(server.await??, (events + 1, 1));
+    Ok(of_both)
 }
 
 /// The service: every swap is answered with the state of its pool. Returns how many it served, and how many it did not know.
@@ -60,15 +42,7 @@ async fn serve(mut stream: TcpStream) -> Outcome<(u64, u64)> {
         match Message::decode(frame.type_id(), &frame.payload)? {
             Message::SwapEvent(swap) => {
                 served += 1;
-                let state = PoolStateUpdate {
-                    pool_address: *swap.pool_address(),
-                    reserve0: swap.amount_in(),
-                    reserve1: swap.amount_out(),
-                    sqrt_price: U256::ZERO,
-                    liquidity: U256::from(served),
-                    block_hash: [0xB1; 32],
-                };
-                write_message(&mut stream, &pool, &state).await?;
+                write_message(&mut stream, &pool, &common::answer(&swap, served)).await?;
             }
             // Of a newer client perhaps, or for somebody else: the stream is in step, and the buffer goes back.
             Message::PoolStateUpdate(_) | Message::Unknown { .. } => skipped += 1,
@@ -82,28 +56,20 @@ async fn ask(mut stream: TcpStream, events: u64) -> Outcome<u64> {
     stream.set_nodelay(true)?;
     let pool = messages::create_buffer_pool();
     let mut reader = FrameReader::new();
-    let header = Header { type_id: FROM_THE_FUTURE, version: 1, flags: 0, length: 3 };
-    write_frame(&mut stream, header, b"new").await?;
-    let mut before = 0;
+    write_frame(&mut stream, FROM_THE_FUTURE, b"new").await?;
+    let mut warm = 0;
     for number in 0..=events {
-        // Both ends live on this thread.
         if number == 1 {
-            before = bolt_alloc::thread_counts().allocations;
+            warm = allocations();
         }
-        let swap = SwapEvent {
-            pool_address: [number as u8; 20],
-            amount_in: U256::from(number),
-            amount_out: U256::from(u128::from(number) << 64),
-        };
-        write_message(&mut stream, &pool, &swap).await?;
+        write_message(&mut stream, &pool, &common::swap(number)).await?;
         let frame = reader.read_tokio(&mut stream, &pool).await?.ok_or("the service hung up")?;
         let Message::PoolStateUpdate(state) = Message::decode(frame.type_id(), &frame.payload)? else {
             return Err("the service answered with something else".into());
         };
-        assert_eq!((state.pool_address(), state.reserve0()), (&swap.pool_address, swap.amount_in));
-        assert_eq!((state.reserve1(), state.liquidity()), (swap.amount_out, U256::from(number + 1)));
+        common::check(&state, number);
     }
-    Ok(bolt_alloc::thread_counts().allocations - before)
+    Ok(allocations() - warm)
 }
 
 /// `cargo test` runs it too: a thousand frames each way, and nothing allocated for them.
