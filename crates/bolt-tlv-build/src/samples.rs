@@ -44,10 +44,28 @@ pub(crate) fn file(schema: &Schema, path: &str) -> String {
             );
             written = format!("encoded(&parts_{index}(message))");
         }
+        let looks: String = message
+            .fields
+            .iter()
+            .map(|field| match field.ty {
+                Type::List(..) | Type::Array(..) => {
+                    format!(
+                        "for item in view.{}().expect(\"it is whole\") {{ let _ = item; }} ",
+                        field.rust_name
+                    )
+                }
+                _ => format!("let _ = view.{}(); ", field.rust_name),
+            })
+            .collect();
+        let view = if message.fields.is_empty() { "_view" } else { "view" };
+        let _ = writeln!(
+            code,
+            "fn look_{index}(payload: &[u8]) {{\n    let {view} = &{path}::{name}::decode(payload).expect(\"it is whole\");\n    {looks}\n}}"
+        );
         let since = message.fields.iter().any(|field| field.since > 1);
         let _ = writeln!(
             each,
-            "    probe.message({since}, make_{index}, |payload| {path}::{name}::decode(payload).and_then({path}::{name}::try_from), |message| {written});"
+            "    probe.message({since}, make_{index}, |payload| {path}::{name}::decode(payload).and_then({path}::{name}::try_from), |message| {written}, look_{index});"
         );
     }
     format!("{code}fn each(probe: &mut Probe) {{\n{each}}}\n")

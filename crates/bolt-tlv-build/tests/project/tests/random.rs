@@ -1,12 +1,12 @@
-//! Random messages of every schema in `schemas/`: written and read again, cut short at every byte, followed by bytes of a later version, damaged.
+//! Random messages of every schema in `schemas/`: written and read again, cut short at every byte, followed by bytes of a later version, damaged; and that writing them and looking at them allocates nothing.
 //!
 //! Owns what must hold for any schema. The functions that make the messages are written by the build script. Limits: payloads above
 //! `LONG_BYTES` are cut at some places instead of all.
 
 use std::fmt::Debug;
 
-use bolt_alloc::CountingAlloc;
-use bolt_tlv::{DecodeError, I256, Message, U256, Writer};
+use bolt_alloc::{CountingAlloc, assert_no_alloc};
+use bolt_tlv::{BufferPool, DecodeError, Exhausted, I256, Message, U256, Writer};
 
 #[global_allocator]
 static ALLOCATOR: CountingAlloc = CountingAlloc::new();
@@ -181,9 +181,12 @@ impl Probe {
         make: impl Fn(&mut Random) -> M,
         read: impl Fn(&[u8]) -> Result<M, DecodeError>,
         written: impl Fn(&M) -> Vec<u8>,
+        look: impl Fn(&[u8]),
     ) {
         self.messages += 1;
         let name = M::NAME;
+        let pool =
+            BufferPool::builder().exhausted(Exhausted::Error).with_size_class(M::BUFFER_CLASS, 2).build();
         assert!(M::MAX_SIZE <= M::BUFFER_CLASS && M::TYPE_ID > 0 && M::VERSION > 0, "{name}");
         for round in 0..ROUNDS {
             let fill = match round {
@@ -209,6 +212,12 @@ impl Probe {
                 );
             }
             assert_eq!(read(&payload).as_ref(), Ok(&message), "{} {name}", self.schema);
+            // Once the pool is warm, neither writing nor looking at any field of any message allocates.
+            drop(message.encode_pooled(&pool));
+            let frame = assert_no_alloc(|| message.encode_pooled(&pool));
+            let frame = frame.unwrap_or_else(|error| panic!("{error}"));
+            assert_eq!(frame[..], payload);
+            assert_no_alloc(|| look(&frame));
             random.fill = Fill::Some;
             self.cut(since, &payload, &message, &read, &mut random);
             // A newer version's fields stand behind those that are known.
