@@ -1,10 +1,10 @@
 //! Owns: the generated file: its header, the tables of classes and messages, the `Message` enum, enums and services.
 //! What a single message becomes is in `emit_message`. Never fails: whatever could be wrong was refused when the schema was read.
 
-use crate::classes::{Class, Classes, power_of_two_waste_permille};
+use crate::classes::{CLASSES_MAX, Class, Classes, power_of_two_waste_permille};
 use crate::code::{Code, escaped};
 use crate::emit_message;
-use crate::schema::{Enumeration, Schema};
+use crate::schema::{Enumeration, Message, Schema};
 use crate::services::{Exhausted, Service};
 
 /// Everything that goes into the file.
@@ -13,6 +13,7 @@ pub(crate) struct Input<'a> {
     pub(crate) services_file: Option<&'a str>,
     pub(crate) schema: &'a Schema,
     pub(crate) classes: &'a Classes,
+    pub(crate) report: &'a Report,
     pub(crate) services: &'a [Service],
 }
 
@@ -44,15 +45,51 @@ pub(crate) fn percent(permille: u64) -> String {
     format!("{}.{}", permille / 10, permille % 10)
 }
 
-/// One line that says what the classes waste.
-pub(crate) fn waste_line(schema: &Schema, classes: &Classes) -> String {
-    let sizes = || schema.messages.iter().map(|message| message.size.max);
-    format!(
-        "{} classes waste {} % of their buffers' bytes when each message fills one; powers of two would waste {} %",
-        classes.classes.len(),
-        percent(classes.waste_permille(sizes())),
-        percent(power_of_two_waste_permille(sizes())),
-    )
+/// What the classes of a schema waste.
+pub(crate) struct Report {
+    pub(crate) waste_permille: u64,
+    /// What they would waste if there were as many as a pool can have.
+    pub(crate) least_permille: u64,
+    /// The figures as a table, the first line for all of them.
+    pub(crate) lines: Vec<String>,
+}
+
+impl Report {
+    pub(crate) fn new(schema: &Schema, classes: &Classes) -> Self {
+        let sizes = || schema.messages.iter().map(|message| message.size.max);
+        let waste_permille = classes.waste_permille(sizes());
+        let count = classes.classes.len();
+        let mut lines = vec![
+            format!(
+                "{count} {} {} % of their buffers' bytes when each message fills one; powers of two would waste {} %.",
+                if count == 1 { "class wastes" } else { "classes waste" },
+                percent(waste_permille),
+                percent(power_of_two_waste_permille(sizes())),
+            ),
+            String::new(),
+            "  class  buffers  waste  messages".to_owned(),
+        ];
+        let mut from = 0;
+        for class in &classes.classes {
+            let inside: Vec<_> = schema
+                .messages
+                .iter()
+                .filter(|message| message.size.max <= class.bytes && (from == 0 || message.size.max > from))
+                .collect();
+            let single = Classes { classes: vec![*class] };
+            let waste = percent(single.waste_permille(inside.iter().map(|message| message.size.max)));
+            let named = |message: &&Message| format!("{} ({})", message.name, message.size.max);
+            let mut names: Vec<String> = inside.iter().take(4).map(|message| named(message)).collect();
+            if inside.len() > names.len() {
+                names.push(format!("and {} more", inside.len() - names.len()));
+            }
+            let (bytes, capacity) = (class.bytes, class.capacity);
+            lines.push(format!("{bytes:>7}  {capacity:>7}  {waste:>4}%  {}", names.join(", ")));
+            from = class.bytes;
+        }
+        let least_permille = Classes::choose(sizes(), CLASSES_MAX).waste_permille(sizes());
+        Self { waste_permille, least_permille, lines }
+    }
 }
 
 fn header(code: &mut Code, input: &Input<'_>) {
@@ -62,32 +99,8 @@ fn header(code: &mut Code, input: &Input<'_>) {
         input.schema_file
     ));
     code.line("//");
-    code.line(&format!("// {}.", waste_line(input.schema, input.classes)));
-    code.line("//");
-    code.line("//   class  buffers  waste  messages");
-    let mut from = 0;
-    for class in &input.classes.classes {
-        let inside = input
-            .schema
-            .messages
-            .iter()
-            .filter(|message| message.size.max <= class.bytes && (from == 0 || message.size.max > from));
-        let inside: Vec<_> = inside.collect();
-        let single = Classes { classes: vec![*class] };
-        let waste = percent(single.waste_permille(inside.iter().map(|message| message.size.max)));
-        let mut names: Vec<String> =
-            inside.iter().take(4).map(|message| format!("{} ({})", message.name, message.size.max)).collect();
-        if inside.len() > names.len() {
-            names.push(format!("and {} more", inside.len() - names.len()));
-        }
-        code.line(&format!(
-            "// {:>7}  {:>7}  {:>4}%  {}",
-            class.bytes,
-            class.capacity,
-            waste,
-            names.join(", ")
-        ));
-        from = class.bytes;
+    for line in &input.report.lines {
+        code.line(format!("// {line}").trim_end());
     }
     code.blank();
 }

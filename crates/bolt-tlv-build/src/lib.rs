@@ -28,6 +28,7 @@ mod yaml;
 use std::path::{Path, PathBuf};
 
 use crate::classes::{CLASSES_DEFAULT, CLASSES_MAX, Classes};
+use crate::emit::Report;
 use crate::schema::Schema;
 
 pub use crate::diagnostics::Error;
@@ -40,6 +41,12 @@ const SIZE_MAX_LIMIT: u64 = (1 << 31) - 64;
 
 /// The name of the generated file in `OUT_DIR`.
 const OUTPUT_DEFAULT: &str = "messages.rs";
+
+/// Set to anything but 0, this variable has a build show what the classes waste: `BOLT_TLV_REPORT=1 cargo build`.
+pub const REPORT_VARIABLE: &str = "BOLT_TLV_REPORT";
+
+/// More classes that save so many tenths of a per cent are worth a warning.
+const WASTE_AVOIDABLE_PERMILLE: u64 = 100;
 
 /// What to generate from which files; made in a `build.rs`, ended by [`generate`](Self::generate).
 ///
@@ -148,8 +155,9 @@ impl Config {
         self
     }
 
-    /// The build warns when the classes waste more than so many per cent of their buffers; 0 always tells the figure. It
-    /// stands in the generated file in any case.
+    /// The build warns when the classes waste more than so many per cent of their buffers; 0 always tells the figure. Without it: where
+    /// more classes would waste ten per cent less. The figures stand in the generated file in any case, and in Cargo's output when
+    /// [`REPORT_VARIABLE`] is set.
     pub fn warn_above_percent(mut self, percent: u64) -> Self {
         self.warn_above_percent = Some(percent);
         self
@@ -171,8 +179,10 @@ impl Config {
             let help = "expected to be called from a build script; `generate_code` gives the text";
             return Err(Error::file("OUT_DIR", "is not set", help));
         };
+        println!("cargo::rerun-if-env-changed={REPORT_VARIABLE}");
+        let asked = std::env::var_os(REPORT_VARIABLE).is_some_and(|value| !value.is_empty() && value != "0");
         let (code, report) = self.run()?;
-        if let Some(warning) = self.warning(&report) {
+        for warning in self.warnings(&report, asked) {
             println!("cargo::warning={}: {warning}", self.schema.name());
         }
         let path = Path::new(&out).join(&self.output);
@@ -200,9 +210,30 @@ impl Config {
             .unwrap_or_else(|error| format!("compile_error! {{ {:?} }}\n", format!("\n{error}")))
     }
 
-    fn warning<'r>(&self, report: &'r Report) -> Option<&'r str> {
-        let percent = self.warn_above_percent?;
-        (percent == 0 || report.waste_permille > percent.saturating_mul(10)).then_some(report.line.as_str())
+    /// What the classes waste, as it stands at the top of the generated file: a line for all of them, and a table.
+    ///
+    /// # Errors
+    /// As [`generate`](Self::generate).
+    pub fn waste_report(&self) -> Result<String, Error> {
+        self.run().map(|(_, report)| report.lines.join("\n"))
+    }
+
+    /// The lines of the report that are worth a warning: all of them if [`REPORT_VARIABLE`] asks, otherwise those that can be acted upon.
+    fn warnings(&self, report: &Report, asked: bool) -> Vec<String> {
+        if asked {
+            return report.lines.iter().filter(|line| !line.is_empty()).cloned().collect();
+        }
+        let (waste, least) = (report.waste_permille, report.least_permille);
+        match self.warn_above_percent {
+            Some(percent) if percent > 0 && waste <= percent.saturating_mul(10) => Vec::new(),
+            Some(_) => vec![report.lines[0].clone()],
+            None if waste - least.min(waste) >= WASTE_AVOIDABLE_PERMILLE => vec![format!(
+                "the classes waste {} % of their buffers; {CLASSES_MAX} of them would waste {} %: `Config::classes_max({CLASSES_MAX})`",
+                emit::percent(waste),
+                emit::percent(least),
+            )],
+            None => Vec::new(),
+        }
     }
 
     fn run(&self) -> Result<(String, Report), Error> {
@@ -227,10 +258,7 @@ impl Config {
                 None => Vec::new(),
             },
         };
-        let report = Report {
-            waste_permille: classes.waste_permille(sizes()),
-            line: emit::waste_line(&schema, &classes),
-        };
+        let report = Report::new(&schema, &classes);
         // The generated file is the same wherever it is built, so it names the files without their directories.
         let short = |path: &Path| {
             path.file_name().map_or_else(String::new, |name| yaml::shortened(&name.to_string_lossy()))
@@ -242,14 +270,41 @@ impl Config {
             services_file: services_name.as_deref(),
             schema: &schema,
             classes: &classes,
+            report: &report,
             services: &services,
         };
         Ok((emit::file(&input), report))
     }
 }
 
-/// What a build may be told about the classes.
-struct Report {
-    waste_permille: u64,
-    line: String,
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn warnings(config: &Config, asked: bool) -> Vec<String> {
+        let (_, report) = config.run().unwrap_or_else(|error| panic!("{error}"));
+        config.warnings(&report, asked)
+    }
+
+    #[test]
+    fn waste_is_told_where_something_can_be_done_about_it_and_on_request() {
+        // One message of 84 bytes wastes a third of the smallest buffer, and nothing helps.
+        let small = Config::from_text("messages:\n  - {name: Swap, fields: {a: 'bytes[84]'}}\n");
+        assert_eq!(warnings(&small, false), [""; 0]);
+        let line = "1 class wastes 34.3 % of their buffers' bytes when each message fills one; powers of two would waste 34.3 %.";
+        for percent in [0, 34] {
+            assert_eq!(warnings(&small.clone().warn_above_percent(percent), false), [line]);
+        }
+        assert_eq!(warnings(&small.clone().warn_above_percent(35), false), [""; 0]);
+        let table = ["  class  buffers  waste  messages", "    128     1024  34.3%  Swap (84)"];
+        assert_eq!(warnings(&small, true), [line, table[0], table[1]]);
+        assert_eq!(small.waste_report().as_deref(), Ok([line, "", table[0], table[1]].join("\n").as_str()));
+        assert!(small.generate_code().is_ok_and(|code| table.iter().all(|line| code.contains(line))));
+        // Sixteen sizes, each twice the one before, and two classes for them.
+        let fields = (0..16).map(|i| format!("  - {{name: M{i}, fields: {{a: 'bytes[{}]'}}}}\n", 128 << i));
+        let wide = Config::from_text(format!("messages:\n{}", fields.collect::<String>())).classes_max(2);
+        let told = "the classes waste 56.7 % of their buffers; 16 of them would waste 0.0 %: `Config::classes_max(16)`";
+        assert_eq!(warnings(&wide, false), [told]);
+        assert_eq!(warnings(&wide.classes_max(16), false), [""; 0]);
+    }
 }
