@@ -79,7 +79,7 @@ impl Report {
             let single = Classes { classes: vec![*class] };
             let waste = percent(single.waste_permille(inside.iter().map(|message| message.size.max)));
             let named = |message: &&Message| format!("{} ({})", message.name, message.size.max);
-            let mut names: Vec<String> = inside.iter().take(4).map(|message| named(message)).collect();
+            let mut names: Vec<String> = inside.iter().take(4).map(named).collect();
             if inside.len() > names.len() {
                 names.push(format!("and {} more", inside.len() - names.len()));
             }
