@@ -103,6 +103,18 @@ fn look(tx: &ReadTx<'_>) -> Result<u64, Error> {
         mix(value.len() as u64);
     }
     assert_eq!(sum, ACCOUNTS * BALANCE, "money is moved and never made");
+    // The same by key, one by one and sixteen together: other ways to the pages than the iterator's.
+    let mut by_key = 0_u64;
+    for first in (0..ACCOUNTS).step_by(16) {
+        let keys: [[u8; 8]; 16] = std::array::from_fn(|at| (first + at as u64).to_be_bytes());
+        let mut values = [None; 16];
+        accounts.get_many(&keys.each_ref().map(|key| key.as_slice()), &mut values)?;
+        for (key, value) in keys.iter().zip(values) {
+            assert_eq!(accounts.get(key), value);
+            by_key = by_key.wrapping_add(number(value.expect("an account")));
+        }
+    }
+    assert_eq!(by_key, sum, "a get gives what the iterator gives");
     let log = tx.require(b"log")?;
     let mut expected = None;
     for entry in log.iter()? {
@@ -116,7 +128,10 @@ fn look(tx: &ReadTx<'_>) -> Result<u64, Error> {
     }
     assert_eq!(expected, Some(log.sequence() + 1), "the sequence and the last entry are of one state");
     assert!(newest == tx.txid(), "the newest entry is of the transaction that is seen");
-    mix(log.sequence());
+    let last = log.sequence();
+    assert_eq!(log.get(&last.to_be_bytes()).map(number), Some(newest));
+    assert_eq!(log.get(&(last + 1).to_be_bytes()), None, "nothing of a later state");
+    mix(last);
     Ok(hash)
 }
 
