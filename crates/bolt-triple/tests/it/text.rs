@@ -1,7 +1,7 @@
 //! Text through the pipeline: terms and ids, lines and columns, limits, and what may not panic.
 
 use bolt_triple::{
-    BufferPool, Fault, Hooks, InOrder, Intern, Interner, Matcher, Pattern, PatternHook, Pipeline,
+    BufferPool, Fault, Hooks, InOrder, Ingest, Intern, Interner, Matcher, Pattern, PatternHook, Pipeline,
     PipelineError, Place, PoolError, Progress, Stage, Stages, Tally, TermTable, Text, Totals,
 };
 use proptest::prelude::*;
@@ -142,6 +142,43 @@ fn a_reader_that_fails_is_told_and_read_again() {
     assert_eq!(errors[0].to_string(), "ingest at line 1, column 1: unplugged");
     assert!(std::error::Error::source(&errors[0]).is_some());
     assert!(std::error::Error::source(&Fault::from(PoolError::HandlesExhausted)).is_some());
+}
+
+#[test]
+fn once_warm_only_the_parser_allocates() {
+    let triples = if cfg!(miri) { 40 } else { 10_000 };
+    let text: String = (0..triples)
+        .map(|i| format!("<urn:s{}> <urn:p{}> \"object {}\" .\n", i % 20, i % 3, i % 20))
+        .collect();
+    for turtle in [false, true] {
+        let open = || if turtle { Text::turtle(text.as_bytes()) } else { Text::ntriples(text.as_bytes()) };
+        let parser = || {
+            let (mut ingest, mut count) = (open(), 0);
+            while ingest.ingest().unwrap().is_some() {
+                count += 1;
+            }
+            count
+        };
+        let mut terms = table();
+        // The terms are known and the parser's lazy parts are made from here on.
+        run(open(), Intern::new(&mut terms));
+        let (count, alone) = bolt_alloc::measure(parser);
+        assert_eq!(count, triples);
+        let pool: BufferPool = BufferPool::new();
+        let ((), all) = bolt_alloc::measure(|| {
+            let hooks = Hooks::new([PatternHook::new(1, Matcher::new(Pattern::ANY))]);
+            let (ingest, transform) = (open(), Intern::new(&mut terms));
+            let stages = Stages { ingest, transform, load: InOrder, reflex: hooks, emit: Tally::default() };
+            let mut pipeline = Pipeline::new(&pool, pool.receipts(), stages);
+            assert_eq!(pipeline.run().unwrap(), Progress::Done);
+        });
+        // The buffer in which a term is written grows a few times at first.
+        let ours = all.allocations + all.reallocations - alone.allocations - alone.reallocations;
+        assert!(ours <= 8, "{ours} beside the parser's {alone:?}");
+        let each = alone.allocations as f64 / f64::from(triples);
+        assert!((2.0..12.0).contains(&each), "the parser's, a triple: {each}");
+        println!("turtle {turtle}: {each:.2} allocations a triple, all of them the parser's");
+    }
 }
 
 proptest! {
