@@ -20,7 +20,11 @@ mod frame;
 #[cfg(any(feature = "tokio", feature = "futures-io"))]
 mod frame_async;
 mod header;
+#[cfg(feature = "std")]
+mod hoard;
 mod int256;
+#[cfg(feature = "std")]
+mod locked;
 mod message;
 #[cfg(all(feature = "std", any(test, feature = "model")))]
 #[doc(hidden)]
@@ -32,6 +36,7 @@ mod ring;
 mod shelf;
 mod tally;
 pub mod wire;
+mod wire_list;
 
 pub use block::{BUFFER_ALIGN, PooledBuffer, SharedFrame};
 pub use class::{CLASS_COUNT_MAX, CLASS_STEP_BYTES, ClassSpec, ClassTable};
