@@ -136,6 +136,32 @@ macro_rules! face {
             {
                 poll_fn(|context| self.$poll_read(context, stream, pool)).await
             }
+
+            #[doc = concat!("One step of [`", stringify!($read), "`](Self::", stringify!($read), "), for those who write futures by hand.")]
+            ///
+            /// # Errors
+            /// See [`FrameErrorKind`].
+            pub fn $poll_read<S>(
+                &mut self,
+                context: &mut Context<'_>,
+                stream: &mut S,
+                pool: &BufferPool,
+            ) -> Poll<Result<Option<Frame>, FrameError>>
+            where
+                S: $Read + Unpin + ?Sized,
+            {
+                loop {
+                    if let Some(frame) = ready!(self.advance(|len| pool.poll_acquire(context, len))?) {
+                        return Poll::Ready(Ok(Some(frame)));
+                    }
+                    match ready!(step(self, context, stream)) {
+                        Ok(0) => return Poll::Ready(self.end_of_stream()),
+                        Ok(_) => {}
+                        Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                        Err(error) => return Poll::Ready(Err(self.error(FrameErrorKind::Io(error)))),
+                    }
+                }
+            }
         }
 
         #[doc = concat!("As [`read_frame_pooled`](crate::read_frame_pooled), from a stream of ", $family, ".")]
@@ -209,35 +235,20 @@ pub mod tokio {
 
     face!(AsyncRead, AsyncWrite, poll_read_tokio, read_tokio, Tokio, "tokio");
 
-    impl FrameReader {
-        /// One step of [`read_tokio`](Self::read_tokio), for those who write futures by hand.
-        ///
-        /// # Errors
-        /// See [`FrameErrorKind`].
-        pub fn poll_read_tokio<S>(
-            &mut self,
-            context: &mut Context<'_>,
-            stream: &mut S,
-            pool: &BufferPool,
-        ) -> Poll<Result<Option<Frame>, FrameError>>
-        where
-            S: AsyncRead + Unpin + ?Sized,
-        {
-            loop {
-                if let Some(frame) = ready!(self.advance(|len| pool.poll_acquire(context, len))?) {
-                    return Poll::Ready(Ok(Some(frame)));
-                }
-                // These streams read into one place at a time.
-                let (direct, place) = self.place();
-                match ready!(Tokio(stream).poll_some(context, place)) {
-                    Ok(0) => return Poll::Ready(self.end_of_stream()),
-                    Ok(n) if direct => self.filled(n),
-                    Ok(n) => self.filled_ahead(n),
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                    Err(error) => return Poll::Ready(Err(self.error(FrameErrorKind::Io(error)))),
-                }
-            }
+    /// One read, into the one place that is worth it: these streams read into one at a time.
+    fn step(
+        reader: &mut FrameReader,
+        context: &mut Context<'_>,
+        stream: &mut (impl AsyncRead + Unpin + ?Sized),
+    ) -> Poll<io::Result<usize>> {
+        let (direct, place) = reader.place();
+        let n = ready!(Tokio(stream).poll_some(context, place))?;
+        if direct {
+            reader.filled(n);
+        } else {
+            reader.filled_ahead(n);
         }
+        Poll::Ready(Ok(n))
     }
 }
 
@@ -269,39 +280,21 @@ pub mod futures {
 
     face!(AsyncRead, AsyncWrite, poll_read_futures, read_futures, Futures, "`futures::io`");
 
-    impl FrameReader {
-        /// One step of [`read_futures`](Self::read_futures), for those who write futures by hand.
-        ///
-        /// # Errors
-        /// See [`FrameErrorKind`].
-        pub fn poll_read_futures<S>(
-            &mut self,
-            context: &mut Context<'_>,
-            stream: &mut S,
-            pool: &BufferPool,
-        ) -> Poll<Result<Option<Frame>, FrameError>>
-        where
-            S: AsyncRead + Unpin + ?Sized,
-        {
-            loop {
-                if let Some(frame) = ready!(self.advance(|len| pool.poll_acquire(context, len))?) {
-                    return Poll::Ready(Ok(Some(frame)));
-                }
-                let mut stream = Pin::new(&mut *stream);
-                let read = match self.places() {
-                    (Some(rest), ahead) => {
-                        let mut places = [IoSliceMut::new(rest), IoSliceMut::new(ahead)];
-                        stream.as_mut().poll_read_vectored(context, &mut places)
-                    }
-                    (None, ahead) => stream.as_mut().poll_read(context, ahead),
-                };
-                match ready!(read) {
-                    Ok(0) => return Poll::Ready(self.end_of_stream()),
-                    Ok(n) => self.filled(n),
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                    Err(error) => return Poll::Ready(Err(self.error(FrameErrorKind::Io(error)))),
-                }
+    /// One read, into both places.
+    fn step(
+        reader: &mut FrameReader,
+        context: &mut Context<'_>,
+        stream: &mut (impl AsyncRead + Unpin + ?Sized),
+    ) -> Poll<io::Result<usize>> {
+        let mut stream = Pin::new(stream);
+        let n = match reader.places() {
+            (Some(rest), ahead) => {
+                let mut places = [IoSliceMut::new(rest), IoSliceMut::new(ahead)];
+                ready!(stream.as_mut().poll_read_vectored(context, &mut places))?
             }
-        }
+            (None, ahead) => ready!(stream.as_mut().poll_read(context, ahead))?,
+        };
+        reader.filled(n);
+        Poll::Ready(Ok(n))
     }
 }

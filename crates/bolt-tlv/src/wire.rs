@@ -79,6 +79,26 @@ pub trait Wire {
     ) -> Result<(), EncodeError>;
 }
 
+/// The half of an implementation that reads, for a type that is on the wire what another is and only owned or written otherwise.
+macro_rules! reads_like {
+    ($like:ty) => {
+        type View<'a> = <$like as Wire>::View<'a>;
+        const MAX_BYTES: usize = <$like as Wire>::MAX_BYTES;
+        const FIXED_BYTES: Option<usize> = <$like as Wire>::FIXED_BYTES;
+
+        #[inline]
+        fn skip(reader: &mut Reader<'_>, field: &'static str) -> Result<(), DecodeError> {
+            <$like as Wire>::skip(reader, field)
+        }
+
+        #[inline]
+        fn read<'a>(reader: &mut Reader<'a>, field: &'static str) -> Result<Self::View<'a>, DecodeError> {
+            <$like as Wire>::read(reader, field)
+        }
+    };
+}
+pub(crate) use reads_like;
+
 /// A type whose three forms are one plain value of a fixed number of bytes.
 macro_rules! plain {
     ($($type:ty, $name:ident, $bytes:expr;)*) => {$(
@@ -307,21 +327,9 @@ impl<const N: usize> Wire for Bytes<N> {
 pub struct BoxBytes<const N: usize>;
 
 impl<const N: usize> Wire for BoxBytes<N> {
-    type View<'a> = &'a [u8; N];
     type Owned = Box<[u8; N]>;
     type Parts<'a> = &'a [u8; N];
-    const MAX_BYTES: usize = N;
-    const FIXED_BYTES: Option<usize> = Some(N);
-
-    #[inline]
-    fn skip(reader: &mut Reader<'_>, field: &'static str) -> Result<(), DecodeError> {
-        reader.skip(N, field)
-    }
-
-    #[inline]
-    fn read<'a>(reader: &mut Reader<'a>, field: &'static str) -> Result<&'a [u8; N], DecodeError> {
-        reader.array(field)
-    }
+    reads_like!(Bytes<N>);
 
     fn own(view: &[u8; N]) -> Result<Box<[u8; N]>, DecodeError> {
         Ok(boxed(Vec::from(&view[..])))
@@ -503,19 +511,9 @@ impl<E: Wire> Wire for Opt<E> {
 pub struct Boxed<E>(PhantomData<E>);
 
 impl<E: Wire> Wire for Boxed<E> {
-    type View<'a> = E::View<'a>;
     type Owned = Box<E::Owned>;
     type Parts<'a> = E::Parts<'a>;
-    const MAX_BYTES: usize = E::MAX_BYTES;
-    const FIXED_BYTES: Option<usize> = E::FIXED_BYTES;
-
-    fn skip(reader: &mut Reader<'_>, field: &'static str) -> Result<(), DecodeError> {
-        E::skip(reader, field)
-    }
-
-    fn read<'a>(reader: &mut Reader<'a>, field: &'static str) -> Result<Self::View<'a>, DecodeError> {
-        E::read(reader, field)
-    }
+    reads_like!(E);
 
     fn own(view: Self::View<'_>) -> Result<Self::Owned, DecodeError> {
         E::own(view).map(Box::new)

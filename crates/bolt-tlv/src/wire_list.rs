@@ -8,7 +8,7 @@ use core::fmt;
 use core::marker::PhantomData;
 
 use crate::codec::{DecodeError, EncodeError, Reader, Writer};
-use crate::wire::{Wire, boxed, prefix_bytes, read_length, write_length};
+use crate::wire::{Wire, boxed, prefix_bytes, read_length, reads_like, write_length};
 
 /// At most `MAX` values of one type: `vector<E, MAX>`.
 #[derive(Debug)]
@@ -122,19 +122,9 @@ impl<E: Wire, const N: usize> Wire for Array<E, N> {
 pub struct BoxArray<E, const N: usize>(PhantomData<E>);
 
 impl<E: Wire, const N: usize> Wire for BoxArray<E, N> {
-    type View<'a> = List<'a, E>;
     type Owned = Box<[E::Owned; N]>;
     type Parts<'a> = &'a [E::Parts<'a>; N];
-    const MAX_BYTES: usize = Array::<E, N>::MAX_BYTES;
-    const FIXED_BYTES: Option<usize> = Array::<E, N>::FIXED_BYTES;
-
-    fn skip(reader: &mut Reader<'_>, field: &'static str) -> Result<(), DecodeError> {
-        skip_items::<E>(reader, N, field)
-    }
-
-    fn read<'a>(reader: &mut Reader<'a>, field: &'static str) -> Result<List<'a, E>, DecodeError> {
-        read_items(reader, N, field)
-    }
+    reads_like!(Array<E, N>);
 
     fn own(view: List<'_, E>) -> Result<Box<[E::Owned; N]>, DecodeError> {
         view.to_vec().map(boxed)

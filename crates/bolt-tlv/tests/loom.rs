@@ -119,6 +119,18 @@ fn a_pool_ends_while_its_last_buffers_come_home() {
     }
 }
 
+/// Runs the two on two threads, and gives back what they shared.
+fn race<T: Send + Sync + 'static>(shared: T, theirs: fn(&T), ours: fn(&T)) -> Arc<T> {
+    let shared = Arc::new(shared);
+    let other = {
+        let shared = shared.clone();
+        thread::spawn(move || theirs(&shared))
+    };
+    ours(&shared);
+    other.join().unwrap();
+    shared
+}
+
 /// A copy of the count in a shared block, with one piece taken out: the release of a holder, or the decrement as one operation.
 struct Twin<const RELEASE: bool, const ONE_OPERATION: bool> {
     holders: AtomicUsize,
@@ -156,17 +168,9 @@ impl<const R: bool, const O: bool> Twin<R, O> {
 }
 
 fn twin<const R: bool, const O: bool>() {
-    let twin = Arc::new(Twin::<R, O> {
-        holders: AtomicUsize::new(2),
-        payload: UnsafeCell::new(0),
-        home: AtomicUsize::new(0),
-    });
-    let other = {
-        let twin = twin.clone();
-        thread::spawn(move || twin.leave())
-    };
-    twin.leave();
-    other.join().unwrap();
+    let twin =
+        Twin::<R, O> { holders: AtomicUsize::new(2), payload: UnsafeCell::new(0), home: AtomicUsize::new(0) };
+    let twin = race(twin, Twin::leave, Twin::leave);
     assert_eq!(twin.home.load(Ordering::Relaxed), 1, "a block never came home");
 }
 
@@ -227,17 +231,9 @@ impl<const ONE_WORD: bool> End<ONE_WORD> {
 }
 
 fn end<const ONE_WORD: bool>() {
-    let end = Arc::new(End::<ONE_WORD> {
-        out: AtomicUsize::new(1),
-        closed: AtomicUsize::new(0),
-        said: AtomicUsize::new(0),
-    });
-    let other = {
-        let end = end.clone();
-        thread::spawn(move || end.give())
-    };
-    end.close();
-    other.join().unwrap();
+    let end =
+        End::<ONE_WORD> { out: AtomicUsize::new(1), closed: AtomicUsize::new(0), said: AtomicUsize::new(0) };
+    let end = race(end, End::give, End::close);
     assert_eq!(end.said.load(Ordering::Relaxed), 1, "the end is said once");
 }
 

@@ -50,14 +50,19 @@ fn pool(strategy: Strategy) -> BufferPool {
         .build()
 }
 
+/// A pool with `ready` buffers of each class, and a stream and its reader after one frame, so that the first use by a thread is behind us.
+fn warm(strategy: Strategy, ready: usize) -> (BufferPool, Endless, FrameReader) {
+    let pool = pool(strategy);
+    pool.prefill(ready).unwrap();
+    let (mut stream, mut reader) = (Endless::new(), FrameReader::new());
+    drop(reader.read(&mut stream, &pool).unwrap());
+    (pool, stream, reader)
+}
+
 #[test]
 fn a_million_frames_on_one_thread() {
     for strategy in STRATEGIES {
-        let pool = pool(strategy);
-        pool.prefill(8).unwrap();
-        let (mut stream, mut reader) = (Endless::new(), FrameReader::new());
-        // One frame ahead, so that the first use by a thread is behind us.
-        drop(reader.read(&mut stream, &pool).unwrap());
+        let (pool, mut stream, mut reader) = warm(strategy, 8);
         let mut kept: Option<SharedFrame> = None;
         assert_no_alloc(|| {
             for _ in 0..FRAMES {
@@ -77,9 +82,8 @@ fn a_million_frames_on_one_thread() {
 #[test]
 fn a_million_frames_read_on_one_thread_and_dropped_on_another() {
     for strategy in STRATEGIES {
-        let pool = pool(strategy);
         // As many as the ring and both threads' stacks can hold at once.
-        pool.prefill(64).unwrap();
+        let (pool, mut stream, mut reader) = warm(strategy, 64);
         let (mut sender, mut receiver) = ring::with_capacity::<PooledBuffer>(8).unwrap();
         std::thread::scope(|scope| {
             let consumer = scope.spawn(move || {
@@ -102,8 +106,6 @@ fn a_million_frames_read_on_one_thread_and_dropped_on_another() {
                 }
                 (frames, thread_counts().allocations - before.allocations)
             });
-            let (mut stream, mut reader) = (Endless::new(), FrameReader::new());
-            drop(reader.read(&mut stream, &pool).unwrap());
             assert_no_alloc(|| {
                 for _ in 0..FRAMES {
                     // Exhausted for a moment: what is missing lies with the other thread, which gives it back.
@@ -131,10 +133,7 @@ fn a_million_frames_read_on_one_thread_and_dropped_on_another() {
 #[test]
 fn frames_through_panics() {
     for strategy in STRATEGIES {
-        let pool = pool(strategy);
-        pool.prefill(8).unwrap();
-        let (mut stream, mut reader) = (Endless::new(), FrameReader::new());
-        drop(reader.read(&mut stream, &pool).unwrap());
+        let (pool, mut stream, mut reader) = warm(strategy, 8);
         let payload: Box<dyn std::any::Any + Send> = Box::new("no message is printed for this one");
         let mut payload = Some(payload);
         for _ in 0..FRAMES.div_ceil(100) {

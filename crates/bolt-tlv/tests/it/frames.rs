@@ -100,30 +100,25 @@ fn every_cut_of_the_stream_gives_the_same_frames() {
     assert_eq!(pool.stats().in_use(), 0);
 }
 
-#[test]
-fn reads_are_few() {
+/// Reads that `reader` needs for `count` frames of `length` bytes, all of which have come.
+fn reads(mut reader: FrameReader, count: usize, length: usize) -> usize {
     let pool = pool();
     let mut wire = Vec::new();
-    for _ in 0..40 {
-        write_frame(&mut wire, header(1, 84), &[1; 84]).unwrap();
+    for _ in 0..count {
+        write_frame(&mut wire, header(1, length), &vec![1; length]).unwrap();
     }
     let mut stream = Chunks { rest: &wire, chunk: usize::MAX, vectored: true, reads: 0 };
-    let mut reader = FrameReader::new();
-    for _ in 0..40 {
+    for _ in 0..count {
         drop(reader.read(&mut stream, &pool).unwrap().unwrap());
     }
-    assert_eq!(stream.reads, 1, "40 small frames of one segment come with one read");
+    stream.reads
+}
 
-    let mut wire = Vec::new();
-    for _ in 0..5 {
-        write_frame(&mut wire, header(1, 10_000), &[1; 10_000]).unwrap();
-    }
-    let mut stream = Chunks { rest: &wire, chunk: usize::MAX, vectored: true, reads: 0 };
-    let mut reader = FrameReader::direct();
-    for _ in 0..5 {
-        drop(reader.read(&mut stream, &pool).unwrap().unwrap());
-    }
-    assert_eq!(stream.reads, 6, "a header, and then each payload together with the next header");
+#[test]
+fn reads_are_few() {
+    assert_eq!(reads(FrameReader::new(), 40, 84), 1, "40 small frames of one segment come with one read");
+    let direct = reads(FrameReader::direct(), 5, 10_000);
+    assert_eq!(direct, 6, "a header, and then each payload together with the next header");
 }
 
 #[test]
