@@ -13,21 +13,12 @@
 
 use std::alloc::{GlobalAlloc, Layout};
 use std::hint::black_box;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Barrier, Mutex, MutexGuard};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::sync::{Mutex, MutexGuard};
 
 use bolt_objects::{LocalGuard, LocalPool, Manage, ObjectPool, PoolConfig, PoolGuard};
 use bolt_sync::magazine::{MagazineConfig, Magazines};
+use boltstack_compare_pools::{ROUNDS, Run, row};
 
-const ROUNDS: usize = 60;
-/// Operations of one round on one thread.
-const OPERATIONS: u64 = 20_000;
-/// Time of one round with two threads: a shared window, since with a fixed count the slower thread ends unopposed.
-const WINDOW: Duration = Duration::from_millis(5);
-/// Blocks handed over at once across threads.
-const BATCH: usize = 32;
 /// Blocks that lie ready before anything is timed: more than are ever out.
 const READY: usize = 512;
 /// Blocks held at once by the check.
@@ -239,102 +230,18 @@ fn trip<S: Source>(source: &S) {
 
 /// Take and give back, one at a time.
 fn alone<S: Source>(source: &S) -> f64 {
-    let start = Instant::now();
-    for _ in 0..OPERATIONS {
-        trip(source);
-    }
-    start.elapsed().as_nanos() as f64 / OPERATIONS as f64
+    boltstack_compare_pools::alone(|| trip(source))
 }
 
-/// The same on two threads at once: nanoseconds of one operation of one thread.
 fn together<S: Source + Sync>(source: &S) -> f64 {
-    let (stop, barrier, total) = (AtomicBool::new(false), Barrier::new(2), AtomicU64::new(0));
-    let body = |leads: bool| {
-        alone(source);
-        barrier.wait();
-        let start = Instant::now();
-        let mut operations = 0_u64;
-        // At least once, also where the other thread's window is over before this one is let run.
-        while operations == 0 || !stop.load(Ordering::Relaxed) {
-            for _ in 0..256 {
-                trip(source);
-            }
-            operations += 256;
-            if leads && start.elapsed() >= WINDOW {
-                stop.store(true, Ordering::Relaxed);
-            }
-        }
-        total.fetch_add((start.elapsed().as_nanos() as u64) * 1000 / operations, Ordering::Relaxed);
-    };
-    thread::scope(|scope| {
-        scope.spawn(|| body(false));
-        body(true);
-    });
-    total.load(Ordering::Relaxed) as f64 / 2000.0
+    boltstack_compare_pools::together(|| trip(source))
 }
 
-/// Waits for the other thread; where that one has no core, lets it have this one.
-fn pause(turns: &mut u32) {
-    *turns = turns.wrapping_add(1);
-    if turns.is_multiple_of(1024) { thread::yield_now() } else { std::hint::spin_loop() }
-}
-
-/// Taken on one thread, given back on another, 32 at a time over a ring: nanoseconds a block.
 fn across<S: Source + Sync>(source: &S) -> f64
 where
     S::Object: Send,
 {
-    let (mut sender, mut receiver) = bolt_sync::ring::with_capacity::<S::Object>(4 * BATCH).expect("memory");
-    thread::scope(|scope| {
-        let consumer = scope.spawn(move || {
-            let (mut received, mut turns) = (0, 0);
-            while received < OPERATIONS {
-                let n = receiver.pop_each(BATCH, |object| source.give(black_box(object)));
-                if n == 0 {
-                    pause(&mut turns);
-                }
-                received += n as u64;
-            }
-        });
-        let start = Instant::now();
-        let (mut sent, mut turns) = (0, 0);
-        let mut batch = Vec::with_capacity(BATCH);
-        while sent < OPERATIONS {
-            while sender.free() < BATCH {
-                pause(&mut turns);
-            }
-            for _ in 0..BATCH {
-                batch.push(source.take());
-            }
-            sent += sender.push_iter(batch.drain(..)) as u64;
-        }
-        consumer.join().expect("nobody panics");
-        start.elapsed().as_nanos() as f64 / OPERATIONS as f64
-    })
-}
-
-type Run<'a> = (&'static str, Box<dyn Fn() -> f64 + 'a>);
-
-/// Runs the contenders in turns and prints a line for each.
-fn row(name: &str, contenders: &[Run<'_>], rounds: usize) {
-    let mut samples = vec![Vec::new(); contenders.len()];
-    for (_, run) in contenders {
-        run();
-    }
-    for _ in 0..rounds {
-        for (samples, (_, run)) in samples.iter_mut().zip(contenders) {
-            samples.push(run());
-        }
-    }
-    println!("{name}");
-    let mut ours = None;
-    for (samples, (contender, _)) in samples.iter_mut().zip(contenders) {
-        samples.sort_by(f64::total_cmp);
-        let at = |part: f64| samples[((samples.len() - 1) as f64 * part) as usize];
-        let median = at(0.5);
-        let ratio = median / *ours.get_or_insert(median);
-        println!("  {contender:<28} {median:>9.2} ns  [{:>8.2} {:>8.2}]  x {ratio:.2}", at(0.1), at(0.9));
-    }
+    boltstack_compare_pools::across(|| source.take(), |object| source.give(object))
 }
 
 fn leak<T>(value: T) -> &'static T {

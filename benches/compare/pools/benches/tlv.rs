@@ -15,22 +15,14 @@ use std::collections::HashMap;
 use std::hint::black_box;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Barrier, Mutex};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use bolt_tlv::{
     BufferPool, Exhausted, FrameReader, Header, PooledBuffer, Strategy, read_frame_pooled, write_frame,
 };
-
-const ROUNDS: usize = 60;
-/// Operations of one round on one thread.
-const OPERATIONS: u64 = 20_000;
-/// Time of one round with two threads: a shared window, since with a fixed count the slower thread ends unopposed.
-const WINDOW: Duration = Duration::from_millis(5);
-/// Buffers handed over at once across threads.
-const BATCH: usize = 32;
+use boltstack_compare_pools::{OPERATIONS, ROUNDS, Run, row};
 
 /// One way to take a buffer and give it back.
 trait Source: Sync {
@@ -265,75 +257,24 @@ fn check<S: Source>(source: &S, size: usize) {
     source.give(other);
 }
 
+#[inline(always)]
+fn trip<S: Source>(source: &S, size: usize) {
+    let buffer = source.take(black_box(size));
+    black_box(source.start(&buffer));
+    source.give(buffer);
+}
+
 /// Take and give back, one at a time.
 fn alone<S: Source>(source: &S, size: usize) -> f64 {
-    let start = Instant::now();
-    for _ in 0..OPERATIONS {
-        let buffer = source.take(black_box(size));
-        black_box(source.start(&buffer));
-        source.give(buffer);
-    }
-    start.elapsed().as_nanos() as f64 / OPERATIONS as f64
+    boltstack_compare_pools::alone(|| trip(source, size))
 }
 
-/// The same on two threads at once: nanoseconds of one operation of one thread.
 fn together<S: Source>(source: &S, size: usize) -> f64 {
-    let (stop, barrier, total) = (AtomicBool::new(false), Barrier::new(2), AtomicU64::new(0));
-    let body = |leads: bool| {
-        alone(source, size);
-        barrier.wait();
-        let start = Instant::now();
-        let mut operations = 0_u64;
-        // At least once, also where the other thread's window is over before this one is let run.
-        while operations == 0 || !stop.load(Ordering::Relaxed) {
-            for _ in 0..256 {
-                let buffer = source.take(black_box(size));
-                black_box(source.start(&buffer));
-                source.give(buffer);
-            }
-            operations += 256;
-            if leads && start.elapsed() >= WINDOW {
-                stop.store(true, Ordering::Relaxed);
-            }
-        }
-        total.fetch_add((start.elapsed().as_nanos() as u64) * 1000 / operations, Ordering::Relaxed);
-    };
-    thread::scope(|scope| {
-        scope.spawn(|| body(false));
-        body(true);
-    });
-    total.load(Ordering::Relaxed) as f64 / 2000.0
+    boltstack_compare_pools::together(|| trip(source, size))
 }
 
-/// Taken on one thread, given back on another, 32 at a time over a ring: nanoseconds a buffer.
 fn across<S: Source>(source: &S, size: usize) -> f64 {
-    let (mut sender, mut receiver) = bolt_sync::ring::with_capacity::<S::Buffer>(4 * BATCH).expect("memory");
-    thread::scope(|scope| {
-        let consumer = scope.spawn(move || {
-            let mut received = 0;
-            while received < OPERATIONS {
-                let n = receiver.pop_each(BATCH, |buffer| source.give(black_box(buffer)));
-                if n == 0 {
-                    std::hint::spin_loop();
-                }
-                received += n as u64;
-            }
-        });
-        let start = Instant::now();
-        let mut sent = 0;
-        let mut batch = Vec::with_capacity(BATCH);
-        while sent < OPERATIONS {
-            while sender.free() < BATCH {
-                std::hint::spin_loop();
-            }
-            for _ in 0..BATCH {
-                batch.push(source.take(black_box(size)));
-            }
-            sent += sender.push_iter(batch.drain(..)) as u64;
-        }
-        consumer.join().expect("nobody panics");
-        start.elapsed().as_nanos() as f64 / OPERATIONS as f64
-    })
+    boltstack_compare_pools::across(|| source.take(black_box(size)), |buffer| source.give(buffer))
 }
 
 /// Written in full once taken, one out of 16: where a stack's warm memory pays.
@@ -346,30 +287,6 @@ fn written<S: Source>(source: &S, size: usize) -> f64 {
         source.give(black_box(buffer));
     }
     start.elapsed().as_nanos() as f64 / rounds as f64
-}
-
-type Run<'a> = (&'static str, Box<dyn Fn() -> f64 + 'a>);
-
-/// Runs the contenders in turns and prints a row for each.
-fn row(name: &str, contenders: Vec<Run<'_>>, rounds: usize) {
-    let mut samples = vec![Vec::new(); contenders.len()];
-    for (_, run) in &contenders {
-        run();
-    }
-    for _ in 0..rounds {
-        for (samples, (_, run)) in samples.iter_mut().zip(&contenders) {
-            samples.push(run());
-        }
-    }
-    println!("{name}");
-    let mut ours = None;
-    for (samples, (contender, _)) in samples.iter_mut().zip(&contenders) {
-        samples.sort_by(f64::total_cmp);
-        let at = |part: f64| samples[((samples.len() - 1) as f64 * part) as usize];
-        let median = at(0.5);
-        let ratio = median / *ours.get_or_insert(median);
-        println!("  {contender:<28} {median:>9.2} ns  [{:>8.2} {:>8.2}]  x {ratio:.2}", at(0.1), at(0.9));
-    }
 }
 
 /// All contenders of one shape of use.
@@ -476,7 +393,7 @@ fn read_from_memory(rounds: usize) {
     let wire = frames(COUNT);
     let expected = (84 + 180 + 800) * COUNT as u64 / 3;
     let pool = pool(Strategy::Magazines);
-    let runs = READERS
+    let runs: Vec<Run<'_>> = READERS
         .map(|(name, read)| {
             let (wire, pool) = (&wire, &pool);
             let run: Box<dyn Fn() -> f64> = Box::new(move || {
@@ -488,7 +405,7 @@ fn read_from_memory(rounds: usize) {
         })
         .into_iter()
         .collect();
-    row("tlv/frame-from-memory/84+180+800", runs, rounds);
+    row("tlv/frame-from-memory/84+180+800", &runs, rounds);
 }
 
 /// Processor time of this thread outside the kernel and inside it, in nanoseconds. From `/proc/thread-self/schedstat` (all time, exact) and `stat` (user and system, in ticks): the exact time is divided as the
@@ -551,44 +468,20 @@ fn read_over_loopback(seconds: u64) {
     }
 }
 
-/// One buffer at a time from the taking to the returning end of a ring.
+/// From the taking to the returning end of a ring.
 fn ring_pool(rounds: usize) {
     let pool = pool(Strategy::Ring);
-    let runs: Vec<Run<'_>> = vec![(
+    let runs: [Run<'_>; 1] = [(
         "bolt-tlv ring, there and back",
         Box::new(|| {
             let (mut taker, mut giver) = pool.ring().expect("memory");
-            let (mut sender, mut receiver) =
-                bolt_sync::ring::with_capacity::<PooledBuffer>(4 * BATCH).expect("memory");
-            thread::scope(|scope| {
-                let consumer = scope.spawn(move || {
-                    let mut received = 0;
-                    while received < OPERATIONS {
-                        let n = receiver.pop_each(BATCH, |buffer| giver.give(black_box(buffer)));
-                        if n == 0 {
-                            std::hint::spin_loop();
-                        }
-                        received += n as u64;
-                    }
-                });
-                let start = Instant::now();
-                let mut sent = 0;
-                let mut batch = Vec::with_capacity(BATCH);
-                while sent < OPERATIONS {
-                    while sender.free() < BATCH {
-                        std::hint::spin_loop();
-                    }
-                    batch.extend(
-                        (0..BATCH).map(|_| taker.acquire(black_box(1024)).expect("within the class")),
-                    );
-                    sent += sender.push_iter(batch.drain(..)) as u64;
-                }
-                consumer.join().expect("nobody panics");
-                start.elapsed().as_nanos() as f64 / OPERATIONS as f64
-            })
+            boltstack_compare_pools::across(
+                || taker.acquire(black_box(1024)).expect("within the class"),
+                |buffer| giver.give(buffer),
+            )
         }),
     )];
-    row("tlv/across-threads-ring/1024", runs, rounds);
+    row("tlv/across-threads-ring/1024", &runs, rounds);
 }
 
 fn main() {
@@ -600,7 +493,10 @@ fn main() {
     let rounds = if test { 1 } else { ROUNDS };
     let sources = Sources {
         magazines: pool(Strategy::Magazines),
-        bare: Bare(bolt_sync::magazine::Magazines::new(bolt_sync::magazine::MagazineConfig::new(1024)).expect("memory")),
+        bare: Bare(
+            bolt_sync::magazine::Magazines::new(bolt_sync::magazine::MagazineConfig::new(1024))
+                .expect("memory"),
+        ),
         mutex: pool(Strategy::Mutex),
         list: pool(Strategy::List),
         snmalloc: Direct(snmalloc_rs::SnMalloc),
@@ -629,20 +525,20 @@ fn main() {
     check(&s.array_queue, 1024);
     for size in [64, 1024, 16 << 10] {
         if wanted(&format!("tlv/take-give/{size}")) {
-            row(&format!("tlv/take-give/{size}"), contenders!(alone, size, s), rounds);
+            row(&format!("tlv/take-give/{size}"), &contenders!(alone, size, s), rounds);
         }
     }
     if wanted("tlv/two-threads/1024") {
-        row("tlv/two-threads/1024", contenders!(together, 1024, s), rounds.min(20));
+        row("tlv/two-threads/1024", &contenders!(together, 1024, s), rounds.min(20));
     }
     if wanted("tlv/across-threads/1024") {
-        row("tlv/across-threads/1024", contenders!(across, 1024, s), rounds.min(40));
+        row("tlv/across-threads/1024", &contenders!(across, 1024, s), rounds.min(40));
     }
     if wanted("tlv/across-threads-ring/1024") {
         ring_pool(rounds.min(40));
     }
     if wanted("tlv/written/16384") {
-        row("tlv/written/16384", contenders!(written, 16 << 10, s), rounds.min(30));
+        row("tlv/written/16384", &contenders!(written, 16 << 10, s), rounds.min(30));
     }
     if wanted("tlv/frame-from-memory") {
         read_from_memory(rounds);
