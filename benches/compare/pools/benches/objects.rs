@@ -17,7 +17,7 @@ use std::sync::{Mutex, MutexGuard};
 
 use bolt_objects::{LocalGuard, LocalPool, Manage, ObjectPool, PoolConfig, PoolGuard};
 use bolt_sync::magazine::{MagazineConfig, Magazines};
-use boltstack_compare_pools::{ROUNDS, Run, row};
+use boltstack_compare_pools::{ROUNDS, Run, Trip, row};
 
 /// Blocks that lie ready before anything is timed: more than are ever out.
 const READY: usize = 512;
@@ -221,20 +221,24 @@ fn check<S: Source>(source: &S) {
     held.into_iter().for_each(|object| source.give(object));
 }
 
-#[inline(always)]
-fn trip<S: Source>(source: &S) {
-    let object = source.take();
-    black_box(source.start(&object));
-    source.give(object);
+/// Take and give back, one at a time.
+struct TakeGive<'a, S>(&'a S);
+
+impl<S: Source> Trip for TakeGive<'_, S> {
+    #[inline(always)]
+    fn trip(&self) {
+        let object = self.0.take();
+        black_box(self.0.start(&object));
+        self.0.give(object);
+    }
 }
 
-/// Take and give back, one at a time.
 fn alone<S: Source>(source: &S) -> f64 {
-    boltstack_compare_pools::alone(|| trip(source))
+    boltstack_compare_pools::alone(&TakeGive(source))
 }
 
 fn together<S: Source + Sync>(source: &S) -> f64 {
-    boltstack_compare_pools::together(|| trip(source))
+    boltstack_compare_pools::together(&TakeGive(source))
 }
 
 fn across<S: Source + Sync>(source: &S) -> f64

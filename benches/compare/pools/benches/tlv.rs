@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 use bolt_tlv::{
     BufferPool, Exhausted, FrameReader, Header, PooledBuffer, Strategy, read_frame_pooled, write_frame,
 };
-use boltstack_compare_pools::{OPERATIONS, ROUNDS, Run, row};
+use boltstack_compare_pools::{OPERATIONS, ROUNDS, Run, Trip, row};
 
 /// One way to take a buffer and give it back.
 trait Source: Sync {
@@ -257,20 +257,24 @@ fn check<S: Source>(source: &S, size: usize) {
     source.give(other);
 }
 
-#[inline(always)]
-fn trip<S: Source>(source: &S, size: usize) {
-    let buffer = source.take(black_box(size));
-    black_box(source.start(&buffer));
-    source.give(buffer);
+/// Take and give back, one at a time, at this size.
+struct TakeGive<'a, S>(&'a S, usize);
+
+impl<S: Source> Trip for TakeGive<'_, S> {
+    #[inline(always)]
+    fn trip(&self) {
+        let buffer = self.0.take(black_box(self.1));
+        black_box(self.0.start(&buffer));
+        self.0.give(buffer);
+    }
 }
 
-/// Take and give back, one at a time.
 fn alone<S: Source>(source: &S, size: usize) -> f64 {
-    boltstack_compare_pools::alone(|| trip(source, size))
+    boltstack_compare_pools::alone(&TakeGive(source, size))
 }
 
 fn together<S: Source>(source: &S, size: usize) -> f64 {
-    boltstack_compare_pools::together(|| trip(source, size))
+    boltstack_compare_pools::together(&TakeGive(source, size))
 }
 
 fn across<S: Source>(source: &S, size: usize) -> f64 {
