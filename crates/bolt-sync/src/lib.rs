@@ -23,6 +23,9 @@ mod thread_index;
 #[cfg(any(feature = "std", bolt_loom))]
 pub mod magazine;
 #[allow(unsafe_code)]
+#[cfg(any(feature = "std", bolt_loom))]
+mod magazine_lane;
+#[allow(unsafe_code)]
 pub mod ring;
 
 pub use crossbeam_utils::CachePadded;

@@ -24,9 +24,11 @@
 //! 2. Each magazine number is in exactly one place: the list `full`, the list `empty`, or one `Held`. A `Held` stays inside its `Depot`.
 //! 3. All slots of a magazine in `full` are initialised, none of one in `empty`; of a `Held`, those below its `top`.
 //! 4. The state of lane `i` is touched by the one thread that has number `i`, or through `&mut Depot`. Numbers change hands through a lock.
-//! 5. An entry of `lanes` is null, or points at a lane that lives until the depot is dropped.
+//! 5. An entry of `lanes` points at nobody's lane, or at one that lives until the depot is dropped. Nobody's lane has no magazine and is
+//!    never written: it is the one lane that all threads may read.
 //! 6. While a lane's state is borrowed nothing runs but moves of bytes and the two lists: no code of `T`, no allocator.
-//! 7. `Magazines::lanes` is the table of its depot, which is boxed, and neither moved nor freed before the depot.
+//! 7. `Magazines::lanes` is the table of its depot, which is boxed, and neither moved nor freed before the depot. `ShortWay::lanes` is that of a
+//!    depot that lives, or the table in which all entries are nobody's.
 
 use std::alloc::{Layout, alloc, dealloc};
 use std::boxed::Box;
@@ -36,8 +38,12 @@ use std::ptr::{self, NonNull};
 use std::sync::{Arc, PoisonError};
 use std::vec::Vec;
 
+#[cfg(bolt_loom)]
 use crate::cell::UnsafeCell;
-use crate::magazine_config::{Counter, LaneCounts, THREADS_LIMIT};
+use crate::magazine_config::{Counter, LaneCounts};
+#[cfg(not(bolt_loom))]
+use crate::magazine_lane::nobodys;
+use crate::magazine_lane::{self, Held, Lane, LaneTable, NONE, State};
 use crate::sync::{Mutex, MutexGuard};
 use crate::thread_index::{self, AtThreadEnd};
 // Real pointers even under loom: a lane's pointer is stored once by its first owner, and what is behind it is modelled.
@@ -45,14 +51,13 @@ use crate::unmodelled::{AtomicPtr, Ordering};
 use crate::{CachePadded, Link, SlotList};
 
 pub use crate::magazine_config::{MagazineConfig, MagazineCounts, MagazineError};
+pub use crate::magazine_lane::ShortWay;
 // For models that number their threads themselves.
 #[doc(hidden)]
 pub use crate::thread_index::ThreadIndices;
 
 /// Magazines lie on multiples of this, so that two threads never write one pair of lines (adjacent lines are fetched together).
 const MAGAZINE_ALIGN: usize = 128;
-/// Marks a `Held` that holds no magazine.
-const NONE: u32 = u32::MAX;
 
 /// Per-thread magazines in front of a shared depot (Bonwick and Adams 2001): a bounded store of items in which the
 /// usual take and give touch nothing another thread writes.
@@ -111,15 +116,14 @@ impl<T: Send + 'static> Magazines<T> {
     #[inline(always)]
     fn my_lane(&self) -> Option<&Lane<T>> {
         // SAFETY: 7.
-        let lanes = unsafe { self.lanes.as_ref() };
-        lane_of(lanes, thread_index::current())
+        magazine_lane::my_lane(unsafe { self.lanes.as_ref() })
     }
 
     /// Takes the item that this thread gave last, or one from the depot; `None` when there is none in either.
     #[inline]
     pub fn take(&self) -> Option<T> {
         if let Some(lane) = self.my_lane() {
-            // SAFETY: 4: `current` is this thread's number.
+            // SAFETY: 4: it is this thread's, or nobody's.
             if let Some(item) = unsafe { lane.take() } {
                 return Some(item);
             }
@@ -134,7 +138,7 @@ impl<T: Send + 'static> Magazines<T> {
     #[inline]
     pub fn give(&self, item: T) -> Result<(), T> {
         let item = match self.my_lane() {
-            // SAFETY: 4: `current` is this thread's number.
+            // SAFETY: 4: it is this thread's, or nobody's.
             Some(lane) => match unsafe { lane.give(item) } {
                 Ok(()) => return Ok(()),
                 Err(item) => item,
@@ -144,26 +148,14 @@ impl<T: Send + 'static> Magazines<T> {
         self.give_cold(item)
     }
 
-    /// As [`take`](Self::take), from this thread's own magazine and nowhere else: the short way for who has a long one of its own
-    /// behind it, so that both are one call in every caller's code. `None` says nothing about the rest.
-    #[inline(always)]
-    pub fn take_local(&self) -> Option<T> {
-        let lane = self.depot.lane(thread_index::current())?;
-        // SAFETY: 4: `current` is this thread's number.
-        unsafe { lane.take() }
-    }
-
-    /// As [`give`](Self::give), to this thread's own magazine and nowhere else.
+    /// The short way of [`take`](Self::take) and [`give`](Self::give) by itself, for who has a long one of its own behind it, so that both are
+    /// one call in every caller's code.
     ///
-    /// # Errors
-    /// Gives the item back when that magazine is full, or this thread has none yet; `give` may still keep it.
-    #[inline(always)]
-    pub fn give_local(&self, item: T) -> Result<(), T> {
-        match self.depot.lane(thread_index::current()) {
-            // SAFETY: 4: `current` is this thread's number.
-            Some(lane) => unsafe { lane.give(item) },
-            None => Err(item),
-        }
+    /// # Safety
+    /// It is not used once these magazines are dropped.
+    #[must_use]
+    pub unsafe fn short_way(&self) -> ShortWay<T> {
+        ShortWay::to(&self.depot.lanes)
     }
 
     #[cold]
@@ -196,7 +188,7 @@ impl<T: Send + 'static> Magazines<T> {
         if unsafe { self.depot.is_enrolled(index) } {
             return Some(index);
         }
-        let index = thread_index::enroll(thread_index::weak(&self.depot))?;
+        let index = thread_index::enroll(thread_index::weak(&self.depot), self.depot.threads_max)?;
         // SAFETY: 4: it is this thread's number.
         unsafe { self.depot.begin_lane(index) }.then_some(index)
     }
@@ -272,6 +264,9 @@ pub struct Depot<T> {
     magazine_count: usize,
     #[cfg(bolt_loom)]
     watch: Box<[UnsafeCell<()>]>,
+    /// Loom's cells belong to one run of a model, so nobody's lane cannot be a `static` there.
+    #[cfg(bolt_loom)]
+    nobody: Box<Lane<T>>,
 }
 
 // SAFETY: 4: all that is not atomic or locked belongs to one thread at a time, and items move between threads: T: Send.
@@ -305,13 +300,19 @@ impl<T: Send> Depot<T> {
             let start = unsafe { alloc(layout) };
             NonNull::new(start).ok_or(MagazineError::OutOfMemory { bytes: layout.size() })?
         };
+        #[cfg(bolt_loom)]
+        let nobody = Box::new(Lane::new());
+        #[cfg(bolt_loom)]
+        let no_lane = (&raw const *nobody).cast_mut();
+        #[cfg(not(bolt_loom))]
+        let no_lane = nobodys::lane();
         Ok(Self {
             full: CachePadded::new(full),
             empty: CachePadded::new(empty),
             counter: CachePadded::new(Mutex::new(State::new())),
             counter_counts: CachePadded::default(),
             counter_items: Counter::default(),
-            lanes: Box::new([const { AtomicPtr::new(ptr::null_mut()) }; THREADS_LIMIT]),
+            lanes: Box::new(std::array::from_fn(|_| AtomicPtr::new(no_lane))),
             threads_max: shape.threads_max,
             slab,
             layout,
@@ -321,6 +322,8 @@ impl<T: Send> Depot<T> {
             magazine_count: shape.magazine_count,
             #[cfg(bolt_loom)]
             watch: (0..shape.magazine_count).map(|_| UnsafeCell::new(())).collect(),
+            #[cfg(bolt_loom)]
+            nobody,
         })
     }
 
@@ -347,10 +350,9 @@ impl<T: Send> Depot<T> {
         }
         let Some(entry) = self.lanes.get(index as usize) else { return false };
         if self.lane(index).is_none() {
-            let lane = Lane { state: UnsafeCell::new(State::new()), counts: LaneCounts::default() };
-            let lane = Box::into_raw(Box::new(CachePadded::new(lane)));
+            let lane = Box::into_raw(Box::new(Lane::new()));
             // Release: pairs with the Acquire in `lane`. Compared, as the allocator above is somebody's code and may have used us.
-            let stored = entry.compare_exchange(ptr::null_mut(), lane, Ordering::Release, Ordering::Relaxed);
+            let stored = entry.compare_exchange(self.no_lane(), lane, Ordering::Release, Ordering::Relaxed);
             if stored.is_err() {
                 // SAFETY: made a few lines above, and nobody else knows it.
                 drop(unsafe { Box::from_raw(lane) });
@@ -600,8 +602,24 @@ impl<T: Send> Depot<T> {
 }
 
 impl<T> Depot<T> {
+    /// The lane with this number, if there is one.
     fn lane(&self, index: u32) -> Option<&Lane<T>> {
-        lane_of(&self.lanes, index)
+        // Acquire: pairs with the Release in `begin_lane`, for those who count; the owner stored it itself, or its number came to it
+        // through a lock.
+        let lane = self.lanes.get(index as usize)?.load(Ordering::Acquire);
+        if lane == self.no_lane() {
+            return None;
+        }
+        // SAFETY: 5.
+        Some(unsafe { &*lane })
+    }
+
+    /// What an entry of `lanes` is that has none.
+    fn no_lane(&self) -> *mut Lane<T> {
+        #[cfg(bolt_loom)]
+        return (&raw const *self.nobody).cast_mut();
+        #[cfg(not(bolt_loom))]
+        nobodys::lane()
     }
 
     fn pop_full(&self) -> Option<Held<T>> {
@@ -641,9 +659,10 @@ impl<T> Drop for Depot<T> {
             rest.push(mem::replace(&mut state.previous, Held::none()));
         };
         emptied(&mut self.counter.lock().unwrap_or_else(PoisonError::into_inner));
+        let no_lane = self.no_lane();
         for entry in self.lanes.iter_mut() {
-            let lane = mem::replace(entry.get_mut(), ptr::null_mut());
-            if !lane.is_null() {
+            let lane = mem::replace(entry.get_mut(), no_lane);
+            if lane != no_lane {
                 // SAFETY: 5: boxed in `begin_lane`, freed here only.
                 let lane = unsafe { Box::from_raw(lane) };
                 lane.state.with_mut(|state| {
@@ -668,18 +687,6 @@ impl<T> fmt::Debug for Depot<T> {
     }
 }
 
-/// As many entries as there can be, so that the check of an index is one with a constant.
-type LaneTable<T> = [AtomicPtr<CachePadded<Lane<T>>>; THREADS_LIMIT];
-
-#[inline(always)]
-fn lane_of<T>(lanes: &LaneTable<T>, index: u32) -> Option<&Lane<T>> {
-    // Acquire: pairs with the Release in `begin_lane`, for those who count; the owner stored it itself, or its number came to it
-    // through a lock.
-    let lane = lanes.get(index as usize)?.load(Ordering::Acquire);
-    // SAFETY: 5.
-    unsafe { lane.as_ref() }.map(|lane| &**lane)
-}
-
 /// Frees the slab when it goes out of scope.
 struct Slab {
     start: NonNull<u8>,
@@ -692,143 +699,5 @@ impl Drop for Slab {
             // SAFETY: 1: allocated with this layout by `Depot::new`, freed here only.
             unsafe { dealloc(self.start.as_ptr(), self.layout) };
         }
-    }
-}
-
-/// What one thread has of a depot.
-struct Lane<T> {
-    /// Touched by the owner alone (4).
-    state: UnsafeCell<State<T>>,
-    /// Written by the owner alone, read by whoever asks.
-    counts: LaneCounts,
-}
-
-impl<T> Lane<T> {
-    /// # Safety
-    /// 4: the lane is the caller's alone.
-    #[inline(always)]
-    unsafe fn take(&self) -> Option<T> {
-        let taken = self.state.with_mut(|state| {
-            // SAFETY: 4, passed on to our caller; 6: `pop` moves bytes.
-            let state = unsafe { &mut *state };
-            state.loaded.pop()
-        });
-        if taken.is_some() {
-            self.counts.hits.bump();
-        }
-        taken
-    }
-
-    /// # Safety
-    /// 4: the lane is the caller's alone.
-    #[inline(always)]
-    unsafe fn give(&self, item: T) -> Result<(), T> {
-        let given = self.state.with_mut(|state| {
-            // SAFETY: 4, passed on to our caller; 6: `push` moves bytes.
-            let state = unsafe { &mut *state };
-            state.loaded.push(item)
-        });
-        if given.is_ok() {
-            self.counts.kept.publish();
-        }
-        given
-    }
-}
-
-struct State<T> {
-    /// Taken from and given to.
-    loaded: Held<T>,
-    /// Full, empty or absent: a thread at the boundary of a magazine swaps the two instead of running to the depot.
-    previous: Held<T>,
-    /// The thread is told of its end, so magazines may be left here.
-    enrolled: bool,
-}
-
-impl<T> State<T> {
-    const fn new() -> Self {
-        Self { loaded: Held::none(), previous: Held::none(), enrolled: false }
-    }
-}
-
-/// A magazine out of the lists. It is neither copied nor does it free anything: it always goes back.
-///
-/// Pointers and not a length: one addition less between an operation and the next, which is a third of its time.
-struct Held<T> {
-    /// `base <= top <= end`; the slots below `top` are initialised (3).
-    top: NonNull<T>,
-    /// From here to `end` lie the slots, which this value alone may touch (1, 2).
-    base: NonNull<T>,
-    end: NonNull<T>,
-    magazine: u32,
-    /// Where loom sees the accesses to the slots.
-    #[cfg(bolt_loom)]
-    watch: *const UnsafeCell<()>,
-}
-
-impl<T> Held<T> {
-    /// No magazine: it can give nothing and keep nothing.
-    const fn none() -> Self {
-        Self {
-            top: NonNull::dangling(),
-            base: NonNull::dangling(),
-            end: NonNull::dangling(),
-            magazine: NONE,
-            #[cfg(bolt_loom)]
-            watch: ptr::null(),
-        }
-    }
-
-    #[inline(always)]
-    fn is_empty(&self) -> bool {
-        self.top == self.base
-    }
-
-    #[inline(always)]
-    fn is_full(&self) -> bool {
-        self.top == self.end
-    }
-
-    fn len(&self) -> usize {
-        // Values have a size, so this division is by more than zero.
-        (self.top.addr().get() - self.base.addr().get()) / size_of::<T>()
-    }
-
-    #[inline(always)]
-    fn pop(&mut self) -> Option<T> {
-        if self.is_empty() {
-            return None;
-        }
-        // SAFETY: 1: `top` is above `base`.
-        let slot = unsafe { self.top.sub(1) };
-        self.top = slot;
-        self.seen();
-        // SAFETY: 3: it was below `top`, hence initialised, and is not any more.
-        Some(unsafe { slot.read() })
-    }
-
-    #[inline(always)]
-    fn push(&mut self, item: T) -> Result<(), T> {
-        if self.is_full() {
-            return Err(item);
-        }
-        self.seen();
-        let slot = self.top;
-        // SAFETY: 1: `top` is below `end`. Computed before the write, or the compiler reads `top` again behind it.
-        let top = unsafe { slot.add(1) };
-        // SAFETY: 1, 2: the slot is ours; 3: it is not initialised.
-        unsafe { slot.write(item) };
-        self.top = top;
-        Ok(())
-    }
-
-    #[cfg(not(bolt_loom))]
-    #[inline(always)]
-    fn seen(&self) {}
-
-    #[cfg(bolt_loom)]
-    fn seen(&self) {
-        // SAFETY: a magazine that has slots has a cell, in the depot that this value stays inside of (2).
-        let watch = unsafe { &*self.watch };
-        watch.with_mut(|_| ());
     }
 }

@@ -133,9 +133,14 @@ impl MagazineCounts {
 
 /// A number that one thread at a time writes and any may read.
 #[derive(Debug, Default)]
+#[repr(transparent)]
 pub(crate) struct Counter(AtomicUsize);
 
 impl Counter {
+    pub(crate) const fn new() -> Self {
+        Self(AtomicUsize::new(0))
+    }
+
     #[inline(always)]
     pub(crate) fn get(&self) -> usize {
         // Relaxed: nothing is read on the strength of it.
@@ -171,6 +176,7 @@ impl Counter {
 
 /// The counts of one lane.
 #[derive(Debug, Default)]
+#[repr(C)]
 pub(crate) struct LaneCounts {
     pub(crate) hits: Counter,
     pub(crate) kept: Counter,
@@ -178,6 +184,19 @@ pub(crate) struct LaneCounts {
     pub(crate) refused: Counter,
     pub(crate) trimmed: Counter,
     pub(crate) exchanges: Counter,
+}
+
+impl LaneCounts {
+    pub(crate) const fn new() -> Self {
+        Self {
+            hits: Counter::new(),
+            kept: Counter::new(),
+            misses: Counter::new(),
+            refused: Counter::new(),
+            trimmed: Counter::new(),
+            exchanges: Counter::new(),
+        }
+    }
 }
 
 /// Why a store could not be made.

@@ -1,17 +1,17 @@
 //! Owns: a small dense number for each living thread, and what has to happen when a thread ends. Never gives one number to
-//! two living threads; never runs a callback while something here is borrowed. Limits: 2³² − 2 threads at once.
+//! two living threads; never runs a callback while something here is borrowed. Limits: 2³² − 2 threads at once, of which the first
+//! [`THREADS_LIMIT`] can have lanes.
 
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError, Weak};
 use std::vec::Vec;
 
+use crate::magazine_config::THREADS_LIMIT;
 use crate::sync::Mutex;
 
-/// The thread has not asked for a number yet.
-const UNASKED: u32 = u32::MAX;
-/// The thread is ending: it has no number and gets none any more.
-const ENDING: u32 = u32::MAX - 1;
+/// What [`current`] says of a thread that has not asked for a number yet, whose number is beyond all lanes, or that is ending.
+pub(crate) const NO_LANE: u32 = THREADS_LIMIT as u32;
 
 /// Numbers that are dense from 0: a number given back is the next one handed out, the smallest first.
 ///
@@ -47,7 +47,7 @@ impl ThreadIndices {
         if let Some(at) = smallest {
             return Some(numbers.free.swap_remove(at));
         }
-        if numbers.next >= ENDING {
+        if numbers.next == u32::MAX {
             return None;
         }
         numbers.next += 1;
@@ -71,7 +71,7 @@ static INDICES: ThreadIndices = ThreadIndices::new();
 
 thread_local! {
     /// Read on every operation of every pool: `const` and without a destructor, so that it costs one load.
-    static INDEX: Cell<u32> = const { Cell::new(UNASKED) };
+    static INDEX: Cell<u32> = const { Cell::new(NO_LANE) };
     /// Touched on cold paths only. Its destructor is the end of the thread as far as pools are concerned.
     static END: RefCell<Option<ThreadEnd>> = const { RefCell::new(None) };
 }
@@ -91,7 +91,7 @@ struct ThreadEnd {
 impl Drop for ThreadEnd {
     fn drop(&mut self) {
         // First of all: values dropped below may use pools, and from here on they find this thread without a number.
-        INDEX.set(ENDING);
+        INDEX.set(NO_LANE);
         for pool in self.pools.drain(..) {
             if let Some(pool) = pool.upgrade() {
                 pool.thread_ends(self.index);
@@ -105,7 +105,7 @@ impl Drop for ThreadEnd {
     }
 }
 
-/// This thread's number; `u32::MAX` or `u32::MAX - 1` when it has none.
+/// This thread's number where it can have a lane, otherwise [`NO_LANE`]. Never above that.
 ///
 /// Cost: one thread-local load, half a nanosecond.
 #[inline(always)]
@@ -113,13 +113,10 @@ pub(crate) fn current() -> u32 {
     INDEX.get()
 }
 
-/// This thread's number after remembering that `pool` has to hear of the thread's end, or `None`: the thread is ending, or
-/// this call came from inside another one.
+/// This thread's number after remembering that `pool` has to hear of the thread's end. `None`, and nothing is remembered: the number
+/// is not below `threads_max`, the thread is ending, or this call came from inside another one.
 #[cold]
-pub(crate) fn enroll(pool: Weak<dyn AtThreadEnd>) -> Option<u32> {
-    if INDEX.get() == ENDING {
-        return None;
-    }
+pub(crate) fn enroll(pool: Weak<dyn AtThreadEnd>, threads_max: usize) -> Option<u32> {
     // Values that go out of scope are dropped after the borrow: dropping runs the allocator, which is somebody's code.
     let mut forgotten = Vec::new();
     let index = END
@@ -129,6 +126,9 @@ pub(crate) fn enroll(pool: Weak<dyn AtThreadEnd>) -> Option<u32> {
                 Some(end) => end,
                 none => none.insert(ThreadEnd { index: new_index()?, pools: Vec::new() }),
             };
+            if end.index as usize >= threads_max.min(THREADS_LIMIT) {
+                return None;
+            }
             if end.pools.len() == end.pools.capacity() {
                 // About to grow: pools that are gone make room first, so the list stays within twice the living ones.
                 let (living, gone): (Vec<_>, Vec<_>) =
@@ -187,10 +187,15 @@ mod tests {
         }
         std::thread::spawn(|| {
             let kept = Arc::new(Quiet);
-            let first = enroll(weak(&kept));
+            let first = enroll(weak(&kept), THREADS_LIMIT);
             assert!(first.is_some());
             for _ in 0..if cfg!(miri) { 50 } else { 1000 } {
-                assert_eq!(enroll(weak(&Arc::new(Quiet))), first);
+                assert_eq!(enroll(weak(&Arc::new(Quiet)), THREADS_LIMIT), first);
+                assert_eq!(
+                    enroll(weak(&kept), 0),
+                    None,
+                    "a pool without a lane for this thread is not remembered"
+                );
             }
             END.with_borrow(|end| {
                 let remembered = end.as_ref().expect("enrolled").pools.len();
