@@ -47,8 +47,8 @@ pub const CLASS_STEP_BYTES: usize = 64;
 
 /// Lengths up to this are looked up in a table of one byte a step; longer ones, whose reading costs microseconds, are compared with
 /// each class.
-const DENSE_BYTES_MAX: usize = 16 << 10;
-const DENSE_COUNT: usize = DENSE_BYTES_MAX / CLASS_STEP_BYTES + 1;
+pub(crate) const DENSE_BYTES_MAX: usize = 16 << 10;
+pub(crate) const DENSE_COUNT: usize = DENSE_BYTES_MAX / CLASS_STEP_BYTES + 1;
 
 /// From a length to the smallest class that holds it: one load, no map, and no branch that depends on the length (but for the
 /// one at 16 KiB).

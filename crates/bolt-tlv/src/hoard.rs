@@ -4,7 +4,7 @@
 //! way. Limits: what lies in another thread's magazines is out of reach.
 
 use bolt_sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use bolt_sync::magazine::{MagazineConfig, Magazines};
+use bolt_sync::magazine::{MagazineConfig, Magazines, ShortWay};
 
 use crate::block::Slot;
 use crate::shelf::Given;
@@ -31,14 +31,11 @@ impl Hoard {
         })
     }
 
-    #[inline(always)]
-    pub(crate) fn take_local(&self) -> Option<Slot> {
-        self.free.take_local()
-    }
-
-    #[inline(always)]
-    pub(crate) fn give_local(&self, slot: Slot) -> Result<(), Slot> {
-        self.free.give_local(slot)
+    /// # Safety
+    /// It is not used once this list is dropped.
+    pub(crate) unsafe fn short_way(&self) -> ShortWay<Slot> {
+        // SAFETY: by the contract.
+        unsafe { self.free.short_way() }
     }
 
     pub(crate) fn take(&self) -> Option<Slot> {

@@ -16,6 +16,8 @@ mod codec;
 #[cfg(feature = "config")]
 mod config;
 #[cfg(feature = "std")]
+mod ending;
+#[cfg(feature = "std")]
 mod frame;
 #[cfg(any(feature = "tokio", feature = "futures-io"))]
 mod frame_async;

@@ -13,6 +13,11 @@
 //! who then brings what is out to zero - the closing thread, or the one that gives the last buffer back - gives up the common
 //! `Arc`. Each list says "nothing is out any more" exactly once.
 //!
+//! With magazines a thread learns of the close by a relaxed load, before it gives: one that misses it gives as if the pool were open, and the
+//! closing thread may have counted before. Then nobody notices the end there and then. Making the giver look again afterwards would cost it a
+//! fence a buffer, and the class might be gone by then; instead closed pools of which something is out are remembered
+//! (`ending.rs`) and looked at whenever a pool of this program is made, closed or ticks.
+//!
 //! # Invariants
 //!
 //! 1. A block that was made for a list and is neither in it nor freed is counted as out, in that list.
@@ -20,8 +25,9 @@
 //!    of a class is out any more after that, and nothing can be taken (there is no handle).
 //! 3. `table[place]` of a [`LockFree`] list holds the pointer of the block that was made with that place, until that
 //!    block is destroyed; the list of filled places holds those whose block is in the list.
-//! 4. `Class::special` has [`SHARED`] set, always, unless `Class::free` is `Magazines`.
-//! 5. `Core::classes` are the classes of `Core::table`, in its order, and one more.
+//! 4. `Class::short` leads into the magazines of `Class::free`, or nowhere.
+//! 5. `Core::classes` are the classes of `Core::table`, in its order, and one more. They neither move nor go before the core.
+//! 6. `Core::by_step[i]` is of the one of them that the table gives for lengths above `64 (i - 1)` up to `64 i`: its place, and its short way.
 
 #![allow(unsafe_code)]
 
@@ -34,11 +40,16 @@ use bolt_sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 use bolt_sync::{CachePadded, Link, SlotList};
 
 use crate::block::{Block, PooledBuffer, Slot};
-use crate::class::{ClassSpec, ClassTable};
+use crate::class::{CLASS_STEP_BYTES, ClassSpec, ClassTable, DENSE_BYTES_MAX, DENSE_COUNT};
 use crate::policy::{TrimPolicy, TrimState};
 use crate::pool::{AcquireError, ClassStats, Exhausted, Strategy, Zeroing};
 use crate::tally::Tally;
 
+#[cfg(feature = "std")]
+use bolt_sync::magazine::ShortWay;
+
+#[cfg(feature = "std")]
+use crate::ending;
 #[cfg(feature = "std")]
 use crate::hoard::Hoard;
 #[cfg(feature = "std")]
@@ -54,8 +65,6 @@ const ZERO_ON_RETURN: u32 = 1;
 const ENDED: u32 = 2;
 /// Bit of `Class::special`: buffers are cleared when they are taken.
 const ZERO_ON_TAKE: u32 = 4;
-/// Bit of `Class::special`: there are no magazines, so the short way leads nowhere.
-const SHARED: u32 = 8;
 
 /// What the giver of a buffer has to do afterwards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,20 +97,6 @@ impl FreeList {
             },
             #[cfg(feature = "std")]
             _ => Self::Locked(Locked::new(capacity)),
-        }
-    }
-
-    /// The magazines.
-    ///
-    /// # Safety
-    /// This is `Magazines`.
-    #[cfg(feature = "std")]
-    #[inline(always)]
-    unsafe fn magazines(&self) -> &Hoard {
-        match self {
-            Self::Magazines(hoard) => hoard,
-            // SAFETY: by the contract.
-            _ => unsafe { core::hint::unreachable_unchecked() },
         }
     }
 
@@ -312,12 +307,16 @@ impl Drop for LockFree {
 /// One size class of a pool. On cache lines of its own, and a power of two long, so that its place is found by a shift.
 #[repr(align(256))]
 pub(crate) struct Class {
+    /// Invariant 4. Shut where a buffer that is taken or comes back has anything to think about: with no magazines, with zeroing, and once
+    /// the pool is closed.
+    #[cfg(feature = "std")]
+    short: ShortWay<Slot>,
     free: FreeList,
     spec: ClassSpec,
     /// Plain allocations that may exist at once, so that kept and plain ones together stay within `bytes_max`.
     plain_max: usize,
     exhausted: Exhausted,
-    /// [`ZERO_ON_TAKE`], [`ZERO_ON_RETURN`], and [`ENDED`] once a pool with magazines is closed: 0 while a return has nothing to think about.
+    /// [`ZERO_ON_TAKE`], [`ZERO_ON_RETURN`], and [`ENDED`] once a pool with magazines is closed.
     special: AtomicU32,
     /// Blocks made for the list that exist.
     made: AtomicUsize,
@@ -345,17 +344,19 @@ impl Class {
             Zeroing::OnTake => ZERO_ON_TAKE,
             Zeroing::OnReturn => ZERO_ON_RETURN,
         };
-        #[cfg(feature = "std")]
-        let shared = if matches!(free, FreeList::Magazines(_)) { 0 } else { SHARED };
-        #[cfg(not(feature = "std"))]
-        let shared = SHARED;
-        Self {
+        #[cfg_attr(
+            not(feature = "std"),
+            allow(unused_mut, reason = "the short way is the one thing set later")
+        )]
+        let mut class = Self {
+            #[cfg(feature = "std")]
+            short: ShortWay::nowhere(),
             free,
             spec: ClassSpec { capacity: kept, ..spec },
             plain_max: plain_bytes / spec.size_bytes.max(1),
             // With nothing kept there is nothing to wait for.
             exhausted: if options.enabled { options.exhausted } else { Exhausted::Allocate },
-            special: AtomicU32::new(zeroing | shared),
+            special: AtomicU32::new(zeroing),
             made: AtomicUsize::new(0),
             plain: AtomicUsize::new(0),
             created: Tally::new(),
@@ -366,7 +367,12 @@ impl Class {
             trim_quiet: AtomicU32::new(0),
             trim_created: Tally::new(),
             core,
+        };
+        #[cfg(feature = "std")]
+        {
+            class.short = class.short_way();
         }
+        class
     }
 
     /// The class behind the last one: what is too long for all others comes here and is refused, and plain blocks come home here,
@@ -380,26 +386,23 @@ impl Class {
         class
     }
 
-    /// A buffer of `len` bytes, which the class has room for.
-    #[inline(always)]
-    fn acquire(&self, len: usize) -> Result<PooledBuffer, AcquireError> {
-        // Relaxed: a pool from which somebody takes is not ending, and the rest never changes.
-        #[cfg(feature = "std")]
-        if self.special.load(Ordering::Relaxed) == 0 {
-            // SAFETY: SHARED is not set (4).
-            let magazines = unsafe { self.free.magazines() };
-            if let Some(slot) = magazines.take_local() {
-                debug_assert!(len <= self.spec.size_bytes);
-                // SAFETY: as in `buffer`.
-                return Ok(unsafe { slot.into_buffer(NonNull::from(self), len) });
-            }
+    /// A way into the magazines, or nowhere.
+    #[cfg(feature = "std")]
+    fn short_way(&self) -> ShortWay<Slot> {
+        match &self.free {
+            // SAFETY: it is kept by the class itself, or by the core that keeps the class (4, 6).
+            FreeList::Magazines(hoard) if self.special.load(Ordering::Relaxed) == 0 => unsafe {
+                hoard.short_way()
+            },
+            _ => ShortWay::nowhere(),
         }
-        self.acquire_shared(len)
     }
 
-    /// This thread has none of its own: one call, so that the short way above is small enough to stand in every caller.
+    /// A buffer of `len` bytes, which the class has room for; the thread has none of its own. One call, so that the short way is small enough to
+    /// stand in every caller.
+    #[cold]
     #[inline(never)]
-    fn acquire_shared(&self, len: usize) -> Result<PooledBuffer, AcquireError> {
+    fn acquire(&self, len: usize) -> Result<PooledBuffer, AcquireError> {
         if matches!(self.free, FreeList::Nothing) {
             return Err(AcquireError::TooLarge { requested: len, largest_bytes: self.spec.bytes_max });
         }
@@ -556,27 +559,23 @@ impl Class {
 /// The caller owned the block of `slot` in a buffer or as the last shared frame; `class` is the block's, and alive (block.rs 3).
 #[inline(always)]
 pub(crate) unsafe fn give_back(slot: Slot, class: NonNull<Class>) {
-    // SAFETY: alive, by the contract.
-    let alive = unsafe { class.as_ref() };
-    // Relaxed: who misses ENDED counts as before it (see "How a pool ends").
     #[cfg(feature = "std")]
-    if alive.special.load(Ordering::Relaxed) == 0 {
-        // SAFETY: SHARED is not set (4).
-        let magazines = unsafe { alive.free.magazines() };
-        return match magazines.give_local(slot) {
-            Ok(()) => (),
-            // SAFETY: as above; the block is still the caller's.
-            Err(slot) => unsafe { give_back_shared(slot, class) },
-        };
-    }
-    #[cfg(not(feature = "std"))]
-    let _ = alive;
+    let slot = {
+        // SAFETY: alive, by the contract.
+        let alive = unsafe { class.as_ref() };
+        // Who misses that it is shut counts as before that (see "How a pool ends").
+        match alive.short.give(slot) {
+            Ok(()) => return,
+            Err(slot) => slot,
+        }
+    };
     // SAFETY: as above.
     unsafe { give_back_shared(slot, class) };
 }
 
 /// # Safety
 /// As [`give_back`].
+#[cold]
 #[inline(never)]
 unsafe fn give_back_shared(mut slot: Slot, class: NonNull<Class>) {
     if slot.is_plain() {
@@ -634,6 +633,8 @@ unsafe fn class_ended(class: NonNull<Class>) {
     let open = unsafe { &(*core).open_classes };
     // AcqRel: all that any class did comes before the end of the last one.
     if open.fetch_sub(1, Ordering::AcqRel) == 1 {
+        #[cfg(feature = "std")]
+        ending::forget(core);
         // SAFETY: the common `Arc` was made by `into_raw` in `Core::new` and is given up here, once: this was the last class (2).
         drop(unsafe { Arc::from_raw(core) });
     }
@@ -648,11 +649,38 @@ pub(crate) struct Options {
     pub(crate) trim: TrimPolicy,
 }
 
+/// Where lengths of one step go.
+struct Step {
+    /// Invariant 6. Here as well as in the class, so that it need not be waited for on the way; never shut, since nobody takes from a closed
+    /// pool.
+    #[cfg(feature = "std")]
+    short: ShortWay<Slot>,
+    /// Invariant 6.
+    class: NonNull<Class>,
+}
+
+// SAFETY: what it points at is part of the same core (5, 6), and a class is Send and Sync by itself.
+unsafe impl Send for Step {}
+// SAFETY: as above.
+unsafe impl Sync for Step {}
+
+impl Step {
+    fn to(class: &Class) -> Self {
+        Self {
+            #[cfg(feature = "std")]
+            short: class.short_way(),
+            class: NonNull::from(class),
+        }
+    }
+}
+
 /// The classes of a pool.
 pub(crate) struct Core {
+    /// Invariant 6.
+    by_step: [Step; DENSE_COUNT],
     table: ClassTable,
-    /// Invariant 5.
-    classes: Box<[Class]>,
+    /// Invariant 5. Not a box, which would claim to be the only way to them when it is moved.
+    classes: Vec<Class>,
     options: Options,
     /// Classes that have not ended; invariant 2.
     open_classes: AtomicUsize,
@@ -666,20 +694,25 @@ impl Core {
         zeroing: &[Zeroing],
         options: Options,
     ) -> Arc<Self> {
-        let core = Arc::new_cyclic(|core| Self {
-            table,
-            classes: specs
+        #[cfg(feature = "std")]
+        ending::look_again();
+        let largest_bytes = table.largest_bytes();
+        let core = Arc::new_cyclic(|core| {
+            let kept = specs
                 .iter()
                 .zip(zeroing)
-                .map(|(&spec, &zeroing)| Class::new(spec, zeroing, &options, core.clone()))
-                .chain([Class::nothing(
-                    &options,
-                    specs.last().map_or(0, |largest| largest.size_bytes),
-                    core.clone(),
-                )])
-                .collect(),
-            options,
-            open_classes: AtomicUsize::new(specs.len()),
+                .map(|(&spec, &zeroing)| Class::new(spec, zeroing, &options, core.clone()));
+            let classes: Vec<Class> =
+                kept.chain([Class::nothing(&options, largest_bytes, core.clone())]).collect();
+            Self {
+                by_step: core::array::from_fn(|step| {
+                    Step::to(&classes[table.index_of(step * CLASS_STEP_BYTES)])
+                }),
+                table,
+                classes,
+                options,
+                open_classes: AtomicUsize::new(specs.len()),
+            }
         });
         if !specs.is_empty() {
             // The common `Arc` of the buffers (2).
@@ -690,10 +723,26 @@ impl Core {
 
     #[inline(always)]
     pub(crate) fn acquire(&self, len: usize) -> Result<PooledBuffer, AcquireError> {
-        let index = self.table.index_of(len);
-        debug_assert!(index < self.classes.len());
-        // SAFETY: the table answers at most the number of classes it was made of, and there is one more (5).
-        unsafe { self.classes.get_unchecked(index) }.acquire(len)
+        if len > DENSE_BYTES_MAX {
+            return self.acquire_long(len);
+        }
+        // SAFETY: `len` is at most DENSE_BYTES_MAX, so this is at most the last step.
+        let step = unsafe { self.by_step.get_unchecked(len.div_ceil(CLASS_STEP_BYTES)) };
+        #[cfg(feature = "std")]
+        if let Some(slot) = step.short.take() {
+            // SAFETY: the way leads to blocks of this class, which holds `len` bytes (6); they count as out once they are taken.
+            return Ok(unsafe { slot.into_buffer(step.class, len) });
+        }
+        // SAFETY: 5, 6.
+        unsafe { step.class.as_ref() }.acquire(len)
+    }
+
+    /// Classes compared one by one: a call, in front of a buffer that takes microseconds to read.
+    #[cold]
+    #[inline(never)]
+    fn acquire_long(&self, len: usize) -> Result<PooledBuffer, AcquireError> {
+        // The table answers at most the number of classes it was made of, and there is one more (5).
+        self.classes[self.table.index_of(len)].acquire(len)
     }
 
     /// The classes that have buffers.
@@ -752,6 +801,8 @@ impl Core {
     }
 
     pub(crate) fn idle_tick(&self) -> usize {
+        #[cfg(feature = "std")]
+        ending::look_again();
         self.classes().iter().map(|class| class.idle_tick(&self.options.trim)).sum()
     }
 
@@ -780,6 +831,7 @@ impl Core {
             if matches!(class.free, FreeList::Magazines(_)) {
                 // SeqCst: as early as can be; see "How a pool ends" for what comes too late to see it.
                 class.special.fetch_or(ENDED, Ordering::SeqCst);
+                class.short.shut();
             }
         }
         for class in this.classes() {
@@ -788,5 +840,52 @@ impl Core {
                 unsafe { class_ended(NonNull::from(class)) };
             }
         }
+        #[cfg(feature = "std")]
+        {
+            // Acquire: as the others that look at it.
+            if this.open_classes.load(Ordering::Acquire) > 0 {
+                ending::remember(this);
+            }
+            ending::look_again();
+        }
+    }
+
+    /// Ends the classes of a closed pool that have ended and not been noticed.
+    #[cfg(feature = "std")]
+    pub(crate) fn look(this: &Arc<Self>) {
+        for class in this.classes() {
+            if let FreeList::Magazines(hoard) = &class.free
+                && hoard.look() == Given::Last
+            {
+                // SAFETY: the class is closed and nothing of it is out; said once; `this` keeps the pool meanwhile.
+                unsafe { class_ended(NonNull::from(class)) };
+            }
+        }
+    }
+}
+
+#[cfg(all(test, feature = "std"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_return_that_misses_the_close_is_noticed_later() {
+        let specs = [ClassSpec::new(64, 4)];
+        let options = Options {
+            strategy: Strategy::Magazines,
+            exhausted: Exhausted::Error,
+            enabled: true,
+            trim: TrimPolicy::default(),
+        };
+        let core = Core::new(&specs, ClassTable::new(&specs), &[Zeroing::Never], options);
+        drop(core.acquire(1).unwrap());
+        let slot = core.classes[0].free.take().expect("it is idle");
+        let ended = Arc::downgrade(&core);
+        Core::close(&core);
+        // As a thread does that loaded the way home before the close and gives after it.
+        assert_eq!(core.classes[0].free.give(slot), Given::Kept);
+        drop(core);
+        drop(crate::BufferPool::builder().build());
+        assert!(ended.upgrade().is_none(), "the next pool that is made looks again");
     }
 }

@@ -249,3 +249,75 @@ fn broken_twin_whose_closing_mark_is_apart_fails() {
         "the model did not notice the mark apart from the count"
     );
 }
+
+/// A copy of how a class with magazines ends: a giver that misses the close, a closer that counts before the return, and somebody who
+/// looks again.
+struct Late<const LOOKS_AGAIN: bool, const RELEASE: bool> {
+    ended: AtomicUsize,
+    kept: AtomicUsize,
+    said: AtomicUsize,
+    freed: AtomicUsize,
+    block: UnsafeCell<u32>,
+}
+
+// SAFETY: loom runs one thread at a time and reports every unordered pair of accesses itself; that report is the test.
+unsafe impl<const L: bool, const R: bool> Sync for Late<L, R> {}
+
+impl<const L: bool, const R: bool> Late<L, R> {
+    fn give(&self) {
+        let ended = self.ended.load(Ordering::Acquire) == 1;
+        self.block.with_mut(|_| ());
+        self.kept.store(1, if R { Ordering::Release } else { Ordering::Relaxed });
+        if ended {
+            self.look();
+        }
+    }
+
+    fn close(&self) {
+        self.ended.swap(1, Ordering::SeqCst);
+        self.look();
+    }
+
+    fn look(&self) {
+        if self.kept.load(Ordering::Acquire) == 1 && self.said.swap(1, Ordering::AcqRel) == 0 {
+            self.block.with_mut(|_| ());
+            self.freed.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+fn late<const L: bool, const R: bool>() {
+    let late = Late::<L, R> {
+        ended: AtomicUsize::new(0),
+        kept: AtomicUsize::new(0),
+        said: AtomicUsize::new(0),
+        freed: AtomicUsize::new(0),
+        block: UnsafeCell::new(0),
+    };
+    let late = race(late, Late::give, Late::close);
+    if L {
+        late.look();
+    }
+    assert_eq!(late.freed.load(Ordering::Relaxed), 1, "the memory goes once");
+}
+
+#[test]
+fn an_end_that_nobody_noticed_is_found_later() {
+    bounded(3, late::<true, true>);
+}
+
+#[test]
+fn broken_twin_that_does_not_look_again_fails() {
+    assert!(
+        catch_unwind(|| bounded(3, late::<false, true>)).is_err(),
+        "the model did not notice the end that nobody noticed"
+    );
+}
+
+#[test]
+fn broken_twin_whose_return_is_not_released_fails() {
+    assert!(
+        catch_unwind(|| bounded(3, late::<true, false>)).is_err(),
+        "the model did not notice the block freed under its giver"
+    );
+}
