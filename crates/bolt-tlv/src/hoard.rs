@@ -4,7 +4,7 @@
 //! way. Limits: what lies in another thread's magazines is out of reach.
 
 use bolt_sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use bolt_sync::magazine::{MagazineConfig, Magazines, ShortWay};
+use bolt_sync::magazine::{MagazineConfig, Magazines};
 
 use crate::block::Slot;
 use crate::shelf::Given;
@@ -31,11 +31,9 @@ impl Hoard {
         })
     }
 
-    /// # Safety
-    /// It is not used once this list is dropped.
-    pub(crate) unsafe fn short_way(&self) -> ShortWay<Slot> {
-        // SAFETY: by the contract.
-        unsafe { self.free.short_way() }
+    /// The magazines, for the short way to them.
+    pub(crate) fn magazines(&self) -> &Magazines<Slot> {
+        &self.free
     }
 
     pub(crate) fn take(&self) -> Option<Slot> {

@@ -392,7 +392,7 @@ impl Class {
         match &self.free {
             // SAFETY: it is kept by the class itself, or by the core that keeps the class (4, 6).
             FreeList::Magazines(hoard) if self.special.load(Ordering::Relaxed) == 0 => unsafe {
-                hoard.short_way()
+                hoard.magazines().short_way()
             },
             _ => ShortWay::nowhere(),
         }

@@ -13,7 +13,7 @@
 use std::alloc::{GlobalAlloc, Layout};
 use std::collections::HashMap;
 use std::hint::black_box;
-use std::io::{Read, Write};
+use std::io::{IoSliceMut, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -359,8 +359,40 @@ fn frames(count: usize) -> Vec<u8> {
     wire
 }
 
+/// The floor of two reads a frame: into memory that is always there, with nothing done besides.
+fn two_bare_reads(stream: &mut dyn Read) -> u64 {
+    let (mut head, mut body, mut sum) = ([0; 8], [0; 1024], 0);
+    while stream.read_exact(&mut head).is_ok() {
+        let length = Header::from_bytes(head).length as usize;
+        stream.read_exact(&mut body[..length]).expect("a payload");
+        sum += black_box(&body[..length]).len() as u64;
+    }
+    sum
+}
+
+/// The floor of one read a frame: a payload together with the next header.
+fn one_bare_read(stream: &mut dyn Read) -> u64 {
+    let (mut head, mut body, mut sum) = ([0; 8], [0; 1024], 0);
+    if stream.read_exact(&mut head).is_err() {
+        return 0;
+    }
+    loop {
+        let length = Header::from_bytes(head).length as usize;
+        let mut filled = 0;
+        while filled < length + head.len() {
+            let (rest, ahead) = (filled.min(length), filled.saturating_sub(length));
+            let mut places = [IoSliceMut::new(&mut body[rest..length]), IoSliceMut::new(&mut head[ahead..])];
+            match stream.read_vectored(&mut places).expect("bytes") {
+                0 => return sum + length as u64,
+                n => filled += n,
+            }
+        }
+        sum += black_box(&body[..length]).len() as u64;
+    }
+}
+
 /// Ways to read all frames of a stream; each answers how many bytes of payload it saw.
-const READERS: [(&str, fn(&mut dyn Read, &BufferPool) -> u64); 4] = [
+const READERS: [(&str, fn(&mut dyn Read, &BufferPool) -> u64); 6] = [
     ("FrameReader", |stream, pool| {
         let (mut reader, mut sum) = (FrameReader::new(), 0);
         while let Some(frame) = reader.read(stream, pool).expect("frames") {
@@ -382,6 +414,8 @@ const READERS: [(&str, fn(&mut dyn Read, &BufferPool) -> u64); 4] = [
         }
         sum
     }),
+    ("(one bare read a frame)", |stream, _| one_bare_read(stream)),
+    ("(two bare reads a frame)", |stream, _| two_bare_reads(stream)),
     ("source: 3 allocations", |mut stream, _| {
         let mut sum = 0;
         while let Ok((_, bytes)) = read_frame_of_the_source(&mut stream) {
