@@ -110,8 +110,10 @@ fn the_compiler_says_so_too_and_refuses_what_is_used_wrongly() {
     };
     for case in &refused {
         let said = said(Path::new(&case.name));
-        let mut lines = said.lines().map(str::trim);
-        for line in case.error.lines().map(str::trim) {
+        // The compiler indents, and shows a tab as blanks.
+        let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+        let mut lines = said.lines().map(words);
+        for line in case.error.lines().map(words) {
             assert!(
                 lines.any(|said| said == line),
                 "{}: the compiler does not say `{line}`:\n{said}",
