@@ -57,6 +57,9 @@ pub mod bolt_sync {}
 #[doc = include_str!("jemalloc.md")]
 pub mod jemalloc {}
 
+#[doc = include_str!("memory-study.md")]
+pub mod memory_study {}
+
 #[doc = include_str!("bbolt-pages.md")]
 pub mod bbolt_pages {}
 

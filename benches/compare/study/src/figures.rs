@@ -200,32 +200,35 @@ pub struct Row {
     pub threads: usize,
     /// Which of several rounds.
     pub round: usize,
+    /// Instructions inside of operations, where a simulator counted them; else 0.
+    pub instructions: u64,
     /// The figures.
     pub figures: Figures,
 }
 
 impl fmt::Display for Row {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { allocator, counted, on, threads, round, figures } = self;
-        write!(f, "{allocator},{},{on},{threads},{round},{figures}", u8::from(*counted))
+        let Self { allocator, counted, on, threads, round, instructions, figures } = self;
+        write!(f, "{allocator},{},{on},{threads},{round},{instructions},{figures}", u8::from(*counted))
     }
 }
 
 impl Row {
     /// The first line of a file of rows.
     pub fn header() -> String {
-        format!("allocator,counted,configuration,threads,round,{COLUMNS}")
+        format!("allocator,counted,configuration,threads,round,instructions,{COLUMNS}")
     }
 
     /// From the form that `Display` writes.
     pub fn parse(line: &str) -> Option<Self> {
-        let mut fields = line.splitn(6, ',');
+        let mut fields = line.splitn(7, ',');
         Some(Self {
             allocator: fields.next()?.to_owned(),
             counted: fields.next()? == "1",
             on: Techniques::parse(fields.next()?)?,
             threads: fields.next()?.parse().ok()?,
             round: fields.next()?.parse().ok()?,
+            instructions: fields.next()?.parse().ok()?,
             figures: Figures::parse(fields.next()?)?,
         })
     }
@@ -253,10 +256,11 @@ mod tests {
             on: Techniques::EVERY,
             threads: 8,
             round: 3,
+            instructions: 5,
             figures,
         };
         assert_eq!(Row::parse(&row.to_string()), Some(row.clone()));
         assert_eq!(row.to_string().split(',').count(), Row::header().split(',').count());
-        assert_eq!(Row::parse("glibc,1,all,8,3,log,1"), None);
+        assert_eq!(Row::parse("glibc,1,all,8,3,0,log,1"), None);
     }
 }

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use crate::figures::{ALLOCATORS, Figures, Row, STRESS_THREADS, Technique, Techniques, WORKLOADS};
 
-/// Threads of the stress run whose figures are told for each technique.
+/// Threads of the stress run with which each technique is tried by itself.
 pub const STRESS_TOLD: usize = 8;
 
 /// All rows of a study.
@@ -110,11 +110,11 @@ impl Study {
         vec![
             ("whole", self.whole()),
             ("shares", self.shares()),
+            ("instructions", self.instructions()),
             ("times", self.times()),
             ("memory", self.memory()),
             ("latencies", self.latencies()),
             ("stress", self.stress()),
-            ("stress-shares", self.stress_shares()),
         ]
     }
 
@@ -180,45 +180,61 @@ impl Study {
         table
     }
 
+    fn instructions(&self) -> String {
+        self.by_technique("instructions", |on, allocator| self.instruction_ratio(on, allocator))
+    }
+
+    /// Instructions as a share of those of plain std.
+    fn instruction_ratio(&self, on: Techniques, allocator: &str) -> Option<f64> {
+        let place = Place { allocator, threads: 1, workload: "instructions" };
+        let of = |on| Some(self.rows(false, on, place).next()?.instructions as f64);
+        Some(of(on)? / of(Techniques::NONE)?)
+    }
+
     fn times(&self) -> String {
-        let mut table = format!(
-            "Least of {} rounds; the second least lies {} above it.\n\n| time | {} |\n|---|{}\n",
-            self.rounds(1),
-            self.unrest(1).map_or(String::new(), percent_fine),
-            ALLOCATORS.map(|allocator| format!("{allocator}: alone | left out")).join(" | "),
-            "---:|".repeat(2 * ALLOCATORS.len()),
-        );
-        let cell = |on, allocator| {
-            let place = Place { allocator, threads: 1, workload: "whole" };
-            self.time_ratio(on, place)
-        };
-        for technique in Technique::ALL {
-            let _ = write!(table, "| {} |", technique.name());
-            for allocator in ALLOCATORS {
-                let alone = cell(Techniques::alone(technique), allocator);
-                let all = cell(Techniques::EVERY, allocator);
-                let left_out = cell(Techniques::without(technique), allocator);
-                let share = all.zip(left_out).map(|(all, left_out)| all - left_out);
-                let alone = alone.map(|alone| alone - 1.0);
-                let _ = write!(
-                    table,
-                    " {} | {} |",
-                    alone.map_or(String::new(), signed),
-                    share.map_or(String::new(), signed)
-                );
-            }
-            table.push('\n');
-        }
-        let _ = write!(table, "| **all** |");
-        for allocator in ALLOCATORS {
-            let all = cell(Techniques::EVERY, allocator).map(|all| all - 1.0);
-            let _ = write!(table, " **{}** | |", all.map_or(String::new(), signed));
-        }
-        table.push_str("\n| ms, none → all |");
+        let unrest = self.unrest(1).map_or(String::new(), percent_fine);
+        let mut table =
+            format!("Least of {} rounds; the second least lies {unrest} above it.\n\n", self.rounds(1));
+        table += &self.by_technique("processor's time", |on, allocator| {
+            self.time_ratio(on, Place { allocator, threads: 1, workload: "whole" })
+        });
+        table.push_str("| ms, none → all |");
         for allocator in ALLOCATORS {
             let place = Place { allocator, threads: 1, workload: "whole" };
             let ms = |on| self.least(on, place).map_or(0.0, |(least, _)| least / 1000.0);
             let _ = write!(table, " {:.0} → {:.0} | |", ms(Techniques::NONE), ms(Techniques::EVERY));
+        }
+        table.push('\n');
+        table
+    }
+
+    /// A table of what each technique changes, alone and left out, and what all change; `ratio` is to plain std.
+    fn by_technique(&self, what: &str, ratio: impl Fn(Techniques, &'static str) -> Option<f64>) -> String {
+        let mut table = format!(
+            "| {what} | {} |\n|---|{}\n",
+            ALLOCATORS.map(|allocator| format!("{allocator}: alone | left out")).join(" | "),
+            "---:|".repeat(2 * ALLOCATORS.len()),
+        );
+        let told = |share: Option<f64>| share.map_or(String::new(), signed);
+        for technique in Technique::ALL {
+            let _ = write!(table, "| {} |", technique.name());
+            for allocator in ALLOCATORS {
+                let alone = ratio(Techniques::alone(technique), allocator).map(|alone| alone - 1.0);
+                let both =
+                    ratio(Techniques::EVERY, allocator).zip(ratio(Techniques::without(technique), allocator));
+                let _ = write!(
+                    table,
+                    " {} | {} |",
+                    told(alone),
+                    told(both.map(|(all, left_out)| all - left_out))
+                );
+            }
+            table.push('\n');
+        }
+        table.push_str("| **all** |");
+        for allocator in ALLOCATORS {
+            let _ =
+                write!(table, " **{}** | |", told(ratio(Techniques::EVERY, allocator).map(|all| all - 1.0)));
         }
         table.push('\n');
         table
@@ -269,7 +285,12 @@ impl Study {
     }
 
     fn stress(&self) -> String {
-        let mut table = String::from(
+        let unrest = self.unrest(STRESS_TOLD).map_or(String::new(), percent_fine);
+        let mut table = format!(
+            "Rates: the best of {} rounds; the second best took {unrest} longer. Percentiles: medians.\n\n",
+            self.rounds(STRESS_TOLD)
+        );
+        table.push_str(
             "| allocator | threads | operations a ms: none | all | ratio | p99 µs, none → all | p99.9 µs | peak MiB |\n|---|---:|---:|---:|---:|---:|---:|---:|\n",
         );
         for allocator in ALLOCATORS {
@@ -298,34 +319,6 @@ impl Study {
         }
         table
     }
-
-    fn stress_shares(&self) -> String {
-        let mut table = format!(
-            "Least of {} rounds; the second least lies {} above it.\n\n| time, {STRESS_TOLD} threads | {} |\n|---|{}\n",
-            self.rounds(STRESS_TOLD),
-            self.unrest(STRESS_TOLD).map_or(String::new(), percent_fine),
-            ALLOCATORS.map(|allocator| format!("{allocator}: alone | left out")).join(" | "),
-            "---:|".repeat(2 * ALLOCATORS.len()),
-        );
-        for technique in Technique::ALL {
-            let _ = write!(table, "| {} |", technique.name());
-            for allocator in ALLOCATORS {
-                let place = Place { allocator, threads: STRESS_TOLD, workload: "whole" };
-                let ratio = |on| self.time_ratio(on, place);
-                let alone = ratio(Techniques::alone(technique)).map(|alone| alone - 1.0);
-                let share = ratio(Techniques::EVERY).zip(ratio(Techniques::without(technique)));
-                let share = share.map(|(all, left_out)| all - left_out);
-                let _ = write!(
-                    table,
-                    " {} | {} |",
-                    alone.map_or(String::new(), signed),
-                    share.map_or(String::new(), signed)
-                );
-            }
-            table.push('\n');
-        }
-        table
-    }
 }
 
 fn mebi(bytes: u64) -> f64 {
@@ -333,7 +326,12 @@ fn mebi(bytes: u64) -> f64 {
 }
 
 fn percent(share: f64) -> String {
-    format!("{:.0} %", 100.0 * share)
+    // Not all of them, as long as one is left.
+    if share > 0.995 {
+        format!("{:.1} %", (1000.0 * share).floor() / 10.0)
+    } else {
+        format!("{:.0} %", 100.0 * share)
+    }
 }
 
 fn percent_fine(share: f64) -> String {
@@ -397,10 +395,10 @@ const ROW_HEIGHT: f64 = 3.0 * BAR_HEIGHT + 11.0;
 const AXIS_PERCENT: f64 = 140.0;
 const TICKS: [u32; 5] = [0, 25, 50, 75, 100];
 
-const STYLE: &str = "text{font:12px system-ui,sans-serif;fill:#24292f}.title{font-weight:600;font-size:13px}.small{font-size:11px}\
+const STYLE: &str = "text{font:12px system-ui,sans-serif;fill:#24292f}.title{font-weight:600;font-size:13px}.small{font-size:11px;paint-order:stroke;stroke:#ffffff;stroke-width:3px}\
 .ground{fill:#ffffff}.grid{stroke:#d8dee4;stroke-width:1}.plain{stroke:#57606a;stroke-width:1.5;stroke-dasharray:4 3}\
 .a{fill:#2f6fb7}.b{fill:#c9731a}.c{fill:#3c8a4a}\
-@media (prefers-color-scheme:dark){text{fill:#e6edf3}.ground{fill:#0d1117}.grid{stroke:#30363d}.plain{stroke:#9198a1}\
+@media (prefers-color-scheme:dark){text{fill:#e6edf3}.small{stroke:#0d1117}.ground{fill:#0d1117}.grid{stroke:#30363d}.plain{stroke:#9198a1}\
 .a{fill:#6cb0ff}.b{fill:#f0a35e}.c{fill:#6fc77d}}";
 
 /// A panel: its title, the names of its bars, and for each row their percents.
@@ -446,10 +444,10 @@ fn panels(study: &Study) -> Vec<Panel> {
             rows: allocations.collect(),
         },
         Panel {
-            title: "Time, it alone on",
+            title: "Instructions, it alone on",
             axis: "% of plain std under the same allocator",
             bars: ALLOCATORS.to_vec(),
-            rows: by_allocator(Study::time_ratio),
+            rows: by_allocator(|study, on, place| study.instruction_ratio(on, place.allocator)),
         },
         Panel {
             title: "Peak resident memory, it alone on",
@@ -468,7 +466,7 @@ pub fn draw(study: &Study) -> String {
     let height = bottom + 44.0;
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" height=\"{height}\" role=\"img\" \
-         aria-label=\"Allocations, time and peak memory with each technique, in percent of plain std\">\n<style>{STYLE}</style>\n\
+         aria-label=\"Allocations, instructions and peak memory with each technique, in percent of plain std\">\n<style>{STYLE}</style>\n\
          <rect class=\"ground\" width=\"{width}\" height=\"{height}\"/>\n<text class=\"title\" x=\"10\" y=\"22\">\
          What each technique leaves, in percent of plain std (the dashed line); shorter is better</text>\n"
     );

@@ -20,12 +20,15 @@ static ALLOC: CountingAlloc = CountingAlloc::new();
 
 const USAGE: &str = "\
 study run PART [--rounds N] [--scale PERCENT]   PART: counts, times, stress or all; rounds are added to the file of figures
+study run instructions                          the same under valgrind, a tenth of the work; minutes
 study run --smoke                               every combination, small: answers agree, half of the allocations are saved
 study report                                    tables and chart into docs/";
 
 /// Of the work, for each of the 128 combinations in `smoke`; and for none and all, whose counts are compared.
 const SMOKE_SCALE: usize = 1;
 const SMOKE_COUNTED_SCALE: usize = 10;
+/// For valgrind, which is fifty times slower.
+const INSTRUCTIONS_SCALE: &str = "10";
 /// What must be saved in `smoke`, in hundredths.
 const SAVED_PERCENT_MIN: u64 = 50;
 
@@ -42,6 +45,7 @@ fn main() -> ExitCode {
     let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
     let done = match arguments[..] {
         ["run", "--smoke"] => smoke(),
+        ["run", "instructions"] => instructions(),
         ["run", part, ref options @ ..] => run(part, options),
         ["report"] => report(),
         _ => Err(format!("unknown arguments {arguments:?}\n{USAGE}")),
@@ -63,11 +67,15 @@ struct Under {
     threads: usize,
 }
 
+fn worker_named(name: &str) -> Result<PathBuf, String> {
+    Ok(env::current_exe().map_err(|error| error.to_string())?.with_file_name(name))
+}
+
 /// Starts one worker and reads its lines.
 fn work(under: Under, on: Techniques, scale: usize, round: usize) -> Result<Vec<Row>, String> {
     let Under { allocator, counted, threads } = under;
     let name = if counted { format!("{allocator}_counting") } else { allocator.to_owned() };
-    let worker = env::current_exe().map_err(|error| error.to_string())?.with_file_name(&name);
+    let worker = worker_named(&name)?;
     let output = Command::new(&worker)
         .args([on.to_string(), threads.to_string(), scale.to_string()])
         .output()
@@ -79,7 +87,7 @@ fn work(under: Under, on: Techniques, scale: usize, round: usize) -> Result<Vec<
     }
     let row = |line: &str| {
         let figures = Figures::parse(line).ok_or_else(|| format!("{name} printed {line}"))?;
-        Ok(Row { allocator: allocator.into(), counted, on, threads, round, figures })
+        Ok(Row { allocator: allocator.into(), counted, on, threads, round, instructions: 0, figures })
     };
     String::from_utf8_lossy(&output.stdout).lines().map(row).collect()
 }
@@ -155,6 +163,44 @@ fn run(part: &str, options: &[&str]) -> Result<(), String> {
     Ok(())
 }
 
+/// Instructions inside of operations, counted by valgrind's callgrind: the same on a busy machine as on a quiet one.
+fn instructions() -> Result<(), String> {
+    let file = figures_file();
+    let mut text = fs::read_to_string(&file).unwrap_or_else(|_| Row::header() + "\n");
+    let others = text.lines().filter(|line| Row::parse(line).is_none_or(|row| row.instructions == 0));
+    text = others.fold(String::new(), |text, line| text + line + "\n");
+    for on in Techniques::studied() {
+        for allocator in ALLOCATORS {
+            let output = Command::new("valgrind")
+                .args([
+                    "--tool=callgrind",
+                    "--callgrind-out-file=/dev/null",
+                    "--toggle-collect=*Work>::operate*",
+                ])
+                .arg(worker_named(allocator)?)
+                .args([&on.to_string(), "1", INSTRUCTIONS_SCALE])
+                .output()
+                .map_err(|error| format!("valgrind: {error}"))?;
+            let told = String::from_utf8_lossy(&output.stderr);
+            let counted =
+                told.lines().find_map(|line| line.split_once("Collected : ")?.1.trim().parse().ok());
+            let instructions = counted.ok_or_else(|| format!("valgrind {allocator} {on}: {told}"))?;
+            let figures = Figures { workload: "instructions".into(), ..Figures::default() };
+            let row = Row {
+                allocator: allocator.into(),
+                counted: false,
+                on,
+                threads: 1,
+                round: 0,
+                instructions,
+                figures,
+            };
+            text += &format!("{row}\n");
+        }
+    }
+    fs::write(&file, text).map_err(|error| format!("{}: {error}", file.display()))
+}
+
 fn smoke() -> Result<(), String> {
     let begin = Instant::now();
     let mut answers = Answers::default();
@@ -166,6 +212,7 @@ fn smoke() -> Result<(), String> {
             on,
             threads: size.threads,
             round: 0,
+            instructions: 0,
             figures,
         })
     };
