@@ -4,7 +4,7 @@
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
-use core::ops::Range;
+use core::ops::{Range, RangeInclusive};
 use core::time::Duration;
 
 use toml::Spanned;
@@ -17,6 +17,9 @@ use crate::pool::{BufferPool, Exhausted, Strategy};
 /// Milliseconds that a service waits for a buffer when it says `exhausted = "wait"` and no number: long for a program, short for a
 /// person.
 const WAIT_MS_DEFAULT: u64 = 100;
+
+/// An hour. Whoever waits longer wants no deadline but an error.
+const WAIT_MS_MAX: u64 = 3_600_000;
 
 /// The keys of `[service.NAME]`.
 const KEYS: [&str; 7] =
@@ -164,8 +167,8 @@ impl ServiceConfig {
                 ));
             };
             for (key, capacity) in capacities {
-                let class = key.get_ref().parse::<usize>().ok();
-                let class = self.classes.iter_mut().find(|known| Some(known.size_bytes) == class);
+                let text = key.get_ref().as_ref();
+                let class = self.classes.iter_mut().find(|known| known.size_bytes.to_string() == text);
                 let Some(class) = class else {
                     let known: Vec<String> =
                         self.classes.iter().map(|class| class.size_bytes.to_string()).collect();
@@ -176,12 +179,14 @@ impl ServiceConfig {
                     );
                     return Err(wrong(key.span(), what));
                 };
-                let capacity = number(capacity, "a capacity", 1, wrong)?;
+                // As when the program is built: more buffers than 2³² bytes hold are a slip of the pen.
+                let most = (u64::from(u32::MAX) / class.size_bytes as u64).max(1);
+                let capacity = number(capacity, "a capacity", 1..=most, wrong)?;
                 *class = ClassSpec::new(class.size_bytes, usize::try_from(capacity).unwrap_or(usize::MAX));
             }
         }
         if let Some(value) = table.get("class_bytes_max") {
-            let bytes_max = number(value, "`class_bytes_max`", 1, wrong)?;
+            let bytes_max = number(value, "`class_bytes_max`", 1..=u64::from(u32::MAX), wrong)?;
             let bytes_max = usize::try_from(bytes_max).unwrap_or(usize::MAX);
             for class in &mut self.classes {
                 if bytes_max < class.size_bytes {
@@ -261,7 +266,7 @@ fn exhausted(
 ) -> Result<Exhausted, ConfigError> {
     let wait = match table.get("wait_ms") {
         None => None,
-        Some(value) => Some((value.span(), number(value, "`wait_ms`", 0, wrong)?)),
+        Some(value) => Some((value.span(), number(value, "`wait_ms`", 1..=WAIT_MS_MAX, wrong)?)),
     };
     let word = table.get("exhausted");
     let policy = match word.map(|value| (value.span(), value.get_ref().as_str())) {
@@ -297,20 +302,21 @@ fn strategy(
     }
 }
 
-/// A whole number of at least `min`.
+/// A whole number within `range`.
 fn number(
     value: &Spanned<DeValue<'_>>,
     what: &str,
-    min: u64,
+    range: RangeInclusive<u64>,
     wrong: &dyn Fn(Range<usize>, String) -> ConfigError,
 ) -> Result<u64, ConfigError> {
     let number = match value.get_ref() {
         DeValue::Integer(integer) => u64::from_str_radix(integer.as_str(), integer.radix()).ok(),
         _ => None,
     };
-    number
-        .filter(|&number| number >= min)
-        .ok_or_else(|| wrong(value.span(), alloc::format!("{what} is a whole number of at least {min}")))
+    number.filter(|number| range.contains(number)).ok_or_else(|| {
+        let what = alloc::format!("{what} is a whole number from {} to {}", range.start(), range.end());
+        wrong(value.span(), what)
+    })
 }
 
 fn no_service(service: &str, known: &[&str]) -> String {

@@ -108,7 +108,7 @@ fn each_mistake_says_its_line_and_what_was_expected() {
         ),
         (
             "messages = [\"SwapEvent\"]\nclass_bytes_max = -1",
-            "line 4: service adapter: `class_bytes_max` is a whole number of at least 1",
+            "line 4: service adapter: `class_bytes_max` is a whole number from 1 to 4294967295",
         ),
         (
             "messages = [\"SwapEvent\"]\ncapacities = { 256 = 5 }",
@@ -116,7 +116,19 @@ fn each_mistake_says_its_line_and_what_was_expected() {
         ),
         (
             "messages = [\"SwapEvent\"]\ncapacities = { 128 = 0 }",
-            "line 4: service adapter: a capacity is a whole number of at least 1",
+            "line 4: service adapter: a capacity is a whole number from 1 to 33554431",
+        ),
+        (
+            "messages = [\"SwapEvent\"]\ncapacities = { 128 = 33554432 }",
+            "line 4: service adapter: a capacity is a whole number from 1 to 33554431",
+        ),
+        (
+            "messages = [\"SwapEvent\"]\ncapacities = { 0128 = 5 }",
+            "line 4: service adapter: no class of 0128 bytes; this service has 128",
+        ),
+        (
+            "messages = [\"SwapEvent\"]\nexhausted = \"wait\"\nwait_ms = 0",
+            "line 5: service adapter: `wait_ms` is a whole number from 1 to 3600000",
         ),
     ] {
         assert_eq!(parse(body).unwrap_err(), expected, "for {body:?}");
