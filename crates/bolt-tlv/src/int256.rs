@@ -213,3 +213,26 @@ impl fmt::Display for I256 {
         write_hex(f, "-", magnitude)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_byte_has_its_place_in_both_orders() {
+        for place in 0..BYTES {
+            for bit in 0..8 {
+                let mut bytes = [0; BYTES];
+                bytes[place] = 1 << bit;
+                let mut limbs = [0; LIMBS];
+                limbs[place / 8] = 1 << (8 * (place % 8) + bit);
+                assert_eq!(U256::from_le_bytes(bytes).0, limbs);
+                assert_eq!(U256(limbs).to_le_bytes(), bytes);
+                assert_eq!(I256::from_le_bytes(bytes).0, limbs);
+                let turned: [u8; BYTES] = core::array::from_fn(|at| bytes[BYTES - 1 - at]);
+                assert_eq!(U256::from_be_bytes(turned).0, limbs);
+                assert_eq!(I256(limbs).to_be_bytes(), turned);
+            }
+        }
+    }
+}
