@@ -15,7 +15,7 @@ use crate::{tidy, tools, workspace};
 const DEADLINE: Duration = Duration::from_secs(30 * 60);
 
 /// ThreadSanitizer takes a minute for the standard library and seconds for the tests; what takes longer is to be shortened.
-const TSAN_DEADLINE: Duration = Duration::from_secs(8 * 60);
+const TSAN_DEADLINE: Duration = Duration::from_secs(12 * 60);
 
 /// `cargo xtask miri [crate]`.
 pub(crate) fn miri(context: &Context, arguments: &[String]) -> StageResult {

@@ -17,7 +17,13 @@ fn script(seed: u64, len: usize) -> Vec<u8> {
 
 #[test]
 fn agrees_with_a_plain_vec() {
-    let (seeds, len) = if cfg!(miri) { (6, 160) } else { (1_000, 1_500) };
+    let (seeds, len) = if cfg!(miri) {
+        (6, 160)
+    } else if cfg!(bolt_tsan) {
+        (30, 1_500)
+    } else {
+        (1_000, 1_500)
+    };
     for seed in 0..seeds {
         let script = script(seed, len);
         if std::panic::catch_unwind(|| model::run(&script)).is_err() {

@@ -10,7 +10,13 @@ use bolt_tlv::{
 
 use crate::pool::STRATEGIES;
 
-const FRAMES: usize = if cfg!(miri) { 8 } else { 1_000_000 };
+const FRAMES: usize = if cfg!(miri) {
+    8
+} else if cfg!(bolt_tsan) {
+    20_000
+} else {
+    1_000_000
+};
 
 /// A stream of frames without end: the same thousand again and again.
 struct Endless {
