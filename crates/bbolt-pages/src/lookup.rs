@@ -69,10 +69,7 @@ fn find_plain<'a>(source: &Source<'a>, root: Root<'a>, key: &[u8]) -> Result<Opt
             }
         }
     };
-    match leaf.search(key)? {
-        (index, true) => Ok(Some((leaf.page(), leaf.element(index)?))),
-        _ => Ok(None),
-    }
+    element_of(&leaf, leaf.search(key)?)
 }
 
 /// Byte offset of element `index` of a page.
@@ -120,6 +117,22 @@ fn child_guessed(
         digests.correct_branch(&branch, index, child, guess.above_leaves);
     }
     Ok(child)
+}
+
+/// The child that the digest of branch `id` leads to; what comes next is asked for before anything is looked at.
+#[inline(always)]
+fn child_digested(
+    source: &Source<'_>,
+    digests: &Digests,
+    id: u64,
+    guess: ChildGuess,
+    key: &[u8],
+) -> Result<u64> {
+    digests.prefetch(guess.child, guess.above_leaves);
+    if guess.above_leaves {
+        source.prefetch(guess.child, 0, 1);
+    }
+    if guess.certain { Ok(guess.child) } else { child_guessed(source, digests, id, guess, key) }
 }
 
 /// The element with this key in leaf `id`, which has no digest.
@@ -179,11 +192,7 @@ fn find_digested<'a>(
             }
             continue;
         };
-        digests.prefetch(guess.child, guess.above_leaves);
-        if guess.above_leaves {
-            source.prefetch(guess.child, 0, 1);
-        }
-        id = if guess.certain { guess.child } else { child_guessed(source, digests, id, guess, key)? };
+        id = child_digested(source, digests, id, guess, key)?;
         if guess.above_leaves {
             leaf_guess = digests.leaf(id, key);
             if let Some(guess) = leaf_guess {
@@ -266,13 +275,10 @@ fn find_many_digested<'a>(
                 }
                 continue;
             };
-            digests.prefetch(guess.child, guess.above_leaves);
             if guess.above_leaves {
-                source.prefetch(guess.child, 0, 1);
                 above &= !(1 << at);
             }
-            ids[at] =
-                if guess.certain { guess.child } else { child_guessed(source, digests, id, guess, key)? };
+            ids[at] = child_digested(source, digests, id, guess, key)?;
         }
     }
     let mut leaf_guesses = [None; TOGETHER];
