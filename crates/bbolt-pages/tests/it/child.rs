@@ -12,7 +12,6 @@ const NUMBER: &str = "BBOLT_CHILD_NUMBER";
 /// A child's command: it runs the one test below, which runs the role.
 pub(crate) fn command(role: &str, file: &Path, number: u64) -> Command {
     let mut command = Command::new(std::env::current_exe().expect("this binary"));
-    command.args(["child::the_other_process", "--exact", "--nocapture"]);
     with_role(&mut command, role, file, number);
     command
 }
@@ -23,12 +22,13 @@ pub(crate) fn limited(limits: &str, role: &str, file: &Path) -> Command {
     let mut command = Command::new("sh");
     command.arg("-c").arg(format!("{limits}; exec \"$@\"")).arg("sh");
     command.arg(std::env::current_exe().expect("this binary"));
-    command.args(["child::the_other_process", "--exact", "--nocapture"]);
     with_role(&mut command, role, file, 0);
     command
 }
 
+/// What this binary is told, behind its name.
 fn with_role(command: &mut Command, role: &str, file: &Path, number: u64) {
+    command.args(["child::the_other_process", "--exact", "--nocapture"]);
     command.env(ROLE, role).env(FILE, file).env(NUMBER, number.to_string());
     command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
 }
