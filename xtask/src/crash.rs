@@ -35,18 +35,19 @@ pub(crate) fn run(context: &Context, arguments: &[String]) -> StageResult {
 fn values(arguments: &[String]) -> Result<[&str; 4], String> {
     let mut values = OPTIONS.map(|(.., full)| full);
     for pair in arguments.chunks(2) {
-        let known = |flag: &str| OPTIONS.iter().position(|(name, ..)| *name == flag);
-        match pair {
-            [flag, number] if number.parse::<u32>().is_ok() && known(flag).is_some() => {
-                values[known(flag).unwrap_or(0)] = number;
+        let known = match pair {
+            [flag, number] if number.parse::<u32>().is_ok() => {
+                OPTIONS.iter().position(|(name, ..)| name == flag).zip(Some(number))
             }
-            other => {
-                return Err(format!(
-                    "crash knows --images N, --damages N, --kill SECONDS and --readers SECONDS, not `{}`",
-                    other.join(" ")
-                ));
-            }
-        }
+            _ => None,
+        };
+        let Some((option, number)) = known else {
+            return Err(format!(
+                "crash knows --images N, --damages N, --kill SECONDS and --readers SECONDS, not `{}`",
+                pair.join(" ")
+            ));
+        };
+        values[option] = number;
     }
     Ok(values)
 }
