@@ -128,13 +128,19 @@ trait Strings: Send + Sync + 'static {
     fn resolve(&self, id: Self::Id) -> Option<String>;
 }
 
+/// The least pool there is: of one string, and so many bytes of pinned ones.
+fn pool_of_one(pinned_bytes: usize) -> SharedStringPool {
+    let config = |bytes| StringPoolConfig::new(bytes).strings_max(1).pinned_bytes(pinned_bytes);
+    let Err(StringError::BudgetTooSmall { bytes_needed, .. }) = SharedStringPool::new(config(0), 1) else {
+        panic!("nothing can be held in no bytes")
+    };
+    SharedStringPool::new(config(bytes_needed), 1).expect("what is needed")
+}
+
 impl Strings for SharedStringPool {
     type Id = StringId;
     fn new() -> Self {
-        // The least there is: one string.
-        let config = |bytes| StringPoolConfig::new(bytes).strings_max(1).pinned_bytes(0);
-        let Err(StringError::BudgetTooSmall { bytes_needed, .. }) = Self::new(config(0), 1) else { panic!() };
-        Self::new(config(bytes_needed), 1).expect("what is needed")
+        pool_of_one(0)
     }
     fn intern(&self, text: &str) -> StringId {
         self.intern(text).expect("short")
@@ -274,12 +280,7 @@ fn broken_twin_that_compares_then_looks_fails() {
 #[test]
 fn a_string_is_interned_again_while_it_moves() {
     bounded(2, || {
-        let config = |bytes| StringPoolConfig::new(bytes).strings_max(1).pinned_bytes(32);
-        let Err(StringError::BudgetTooSmall { bytes_needed, .. }) = SharedStringPool::new(config(0), 1)
-        else {
-            panic!()
-        };
-        let pool = Arc::new(SharedStringPool::new(config(bytes_needed), 1).expect("what is needed"));
+        let pool = Arc::new(pool_of_one(32));
         let id = pool.intern("one one one one ").expect("short");
         let mover = {
             let pool = pool.clone();
@@ -294,12 +295,7 @@ fn a_string_is_interned_again_while_it_moves() {
 #[test]
 fn a_string_is_resolved_while_it_moves() {
     bounded(2, || {
-        let config = |bytes| StringPoolConfig::new(bytes).strings_max(1).pinned_bytes(32);
-        let Err(StringError::BudgetTooSmall { bytes_needed, .. }) = SharedStringPool::new(config(0), 1)
-        else {
-            panic!()
-        };
-        let pool = Arc::new(SharedStringPool::new(config(bytes_needed), 1).expect("what is needed"));
+        let pool = Arc::new(pool_of_one(32));
         let id = pool.intern("one one one one ").expect("short");
         let mover = {
             let pool = pool.clone();
