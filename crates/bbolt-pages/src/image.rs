@@ -341,6 +341,41 @@ impl Image {
         self.shift_positions(0..index, ((ELEMENT_BYTES * moved) as u32).wrapping_neg());
     }
 
+    /// The greatest number of first elements that fit into a page of `limit` bytes, and the bytes of that page.
+    pub(crate) fn fitting(&self, limit: usize) -> (usize, usize) {
+        let first = self.data_at(0);
+        let sizes = (1..=self.count())
+            .map(|count| (count, Self::element_at(count) + (self.data_at(count) - first)))
+            .take_while(|&(_, size)| size <= limit);
+        sizes.last().unwrap_or((0, PAGE_HEADER_BYTES))
+    }
+
+    /// Moves the elements from `index` on to the front of `right`, whose keys are above all of this one's. Gives the memory that is left over.
+    pub(crate) fn pour_right(&mut self, index: usize, right: &mut Self, memory: Vec<u8>) -> Vec<u8> {
+        let mut moved = Self::empty(memory, 0, PageKind::Leaf);
+        moved.is_leaf = self.is_leaf;
+        self.split_off(index, &mut moved);
+        moved.append(right);
+        right.take_elements(moved)
+    }
+
+    /// Moves the elements before `index` to the end of `left`, whose keys are below all of this one's. Gives the memory that is left over.
+    pub(crate) fn pour_left(&mut self, index: usize, left: &mut Self, memory: Vec<u8>) -> Vec<u8> {
+        let mut kept = Self::empty(memory, 0, PageKind::Leaf);
+        kept.is_leaf = self.is_leaf;
+        self.split_off(index, &mut kept);
+        left.append(self);
+        self.take_elements(kept)
+    }
+
+    /// Becomes the page of `other`'s elements under its own id; the memory it had before.
+    fn take_elements(&mut self, mut other: Self) -> Vec<u8> {
+        other.bytes[..8].copy_from_slice(&self.bytes[..8]);
+        std::mem::swap(&mut self.bytes, &mut other.bytes);
+        self.count = other.count;
+        other.bytes
+    }
+
     /// Appends all elements of `right`, whose keys are above all of this one's.
     pub(crate) fn append(&mut self, right: &Self) {
         let (count, added) = (self.count(), right.count());
@@ -429,6 +464,27 @@ mod tests {
         }
         let page = Page::new(image.bytes(), 9).unwrap();
         assert_eq!(pairs_of(&Image::of_page(&page, Vec::new(), 9).unwrap()), pairs);
+    }
+
+    #[test]
+    fn elements_poured_into_a_neighbour_stay_packed_and_in_order() {
+        let all: Vec<_> =
+            (0..20_u8).map(|key| (vec![key; 1 + key as usize % 3], vec![key; key as usize])).collect();
+        for (cut, at) in [(12, 5), (12, 11), (19, 1), (1, 0)] {
+            let (mut left, mut right) = (leaf_of(&all[..cut]), leaf_of(&all[cut..]));
+            left.pour_right(at, &mut right, Vec::new());
+            assert_eq!((pairs_of(&left), pairs_of(&right)), (all[..at].to_vec(), all[at..].to_vec()));
+            let (mut left, mut right) = (leaf_of(&all[..at]), leaf_of(&all[at..]));
+            right.pour_left(cut - at, &mut left, Vec::new());
+            assert_eq!((pairs_of(&left), pairs_of(&right)), (all[..cut].to_vec(), all[cut..].to_vec()));
+        }
+        let image = leaf_of(&all);
+        for limit in 0..=image.size() + 1 {
+            let (count, bytes) = image.fitting(limit);
+            assert_eq!(bytes, leaf_of(&all[..count]).size());
+            assert!(count == 0 || bytes <= limit);
+            assert!(count == all.len() || leaf_of(&all[..=count]).size() > limit);
+        }
     }
 
     #[test]

@@ -5,6 +5,8 @@
 //! the commit, when merging, splitting and numbering happen from the leaves upward. Never does I/O and never allocates a page of the
 //! file; the commit lends it an allocator. Limits: an error leaves the tree as it was or, inside a commit, fails the transaction.
 
+mod shift;
+
 use std::collections::BTreeMap;
 
 use rustc_hash::FxHashSet;
@@ -315,7 +317,7 @@ impl Work {
             leaf.insert(path.index, key, Rest::Leaf { flags, value });
         }
         if leaf.size() > page_size || leaf.is_full() {
-            self.split_path(bucket, path)?;
+            self.relieve(base, bucket, path)?;
         }
         Ok(())
     }
@@ -381,10 +383,18 @@ impl Work {
         Ok(root)
     }
 
-    /// Splits the leaf of a path, and what then overflows above it, at once: images stay about a page in size.
-    fn split_path(&mut self, bucket: u32, mut path: Path) -> Result<()> {
+    /// Brings the leaf of a path, and what then overflows above it, back to about a page in size, at once: by a neighbour that has room, or by
+    /// splitting.
+    fn relieve(&mut self, base: &Source<'_>, bucket: u32, mut path: Path) -> Result<()> {
         let fill_percent = self.open[bucket as usize].fill_percent;
         let mut id = path.leaf;
+        // Another fill percent says how leaves are to be left when they are split.
+        if fill_percent == DEFAULT_FILL_PERCENT && self.shift(base, &path)? {
+            match path.branches.pop() {
+                Some((parent, _)) => id = parent,
+                None => return Ok(()),
+            }
+        }
         loop {
             let pieces = self.split(id, fill_percent)?;
             if pieces.is_empty() {

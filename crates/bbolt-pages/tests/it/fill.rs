@@ -1,0 +1,72 @@
+//! How full leaves are left: by keys in random order, in order, and in runs; and that what was moved between them is where it belongs.
+
+use bbolt_pages::io::MemoryStorage;
+use bbolt_pages::{CheckOptions, Options, RawFile, Tree, check};
+
+use crate::crash::Random;
+
+/// Puts `keys` in this order, 300 a transaction, with values of 20 to 59 bytes; how full the leaves are then, in percent.
+fn filled(keys: &[u64], fill_percent: f64) -> u64 {
+    let memory = MemoryStorage::default();
+    let db = Options::new().page_size(1024).open_storage(memory.clone()).expect("a database");
+    let value = |key: u64| vec![key as u8; 20 + (key % 40) as usize];
+    for keys in keys.chunks(300) {
+        let mut tx = db.begin_write().expect("a writer");
+        let mut bucket = tx.create_bucket_if_not_exists(b"b").expect("a bucket");
+        bucket.set_fill_percent(fill_percent);
+        for &key in keys {
+            bucket.put(&key.to_be_bytes(), &value(key)).expect("a put");
+            assert_eq!(bucket.get(&key.to_be_bytes()), Some(&*value(key)));
+        }
+        tx.commit().expect("a commit");
+    }
+    let tx = db.begin_read().expect("a reader");
+    let mut sorted = keys.to_vec();
+    sorted.sort_unstable();
+    let bucket = tx.require(b"b").expect("a bucket");
+    let mut entries = bucket.iter().expect("an iterator");
+    for &key in &sorted {
+        let entry = entries.next().expect("an entry").expect("a sound page");
+        assert_eq!((entry.key, entry.value()), (&key.to_be_bytes()[..], Some(&*value(key))));
+    }
+    assert!(entries.next().is_none());
+    let bytes = memory.to_vec();
+    let file = RawFile::new(&bytes).expect("a file");
+    let report = check(&file, &CheckOptions::default()).expect("a check");
+    assert!(report.findings.is_empty(), "{report:?}");
+    let tree = Tree::new(file).expect("a tree");
+    let stats = tree.stats(&tree.root()).expect("statistics");
+    100 * stats.leaf_inuse / stats.leaf_alloc
+}
+
+const KEYS: u64 = if cfg!(miri) { 600 } else { 20_000 };
+
+#[test]
+fn keys_in_random_order_leave_leaves_four_fifths_full() {
+    let mut keys: Vec<u64> = (0..KEYS).collect();
+    let mut random = Random(1);
+    for index in (1..keys.len()).rev() {
+        keys.swap(index, random.below(index as u64 + 1) as usize);
+    }
+    let full = filled(&keys, 0.5);
+    assert!(full >= 78, "{full}: splitting alone leaves 69");
+}
+
+#[test]
+fn keys_in_order_are_split_as_the_fill_percent_says() {
+    let keys: Vec<u64> = (0..KEYS).collect();
+    let (half, whole) = (filled(&keys, 0.5), filled(&keys, 1.0));
+    assert!((42..=55).contains(&half), "{half}");
+    assert!(whole >= 80, "{whole}: three elements at least go to the right");
+}
+
+#[test]
+fn runs_in_the_middle_and_keys_in_falling_order_fill_their_leaves_too() {
+    let falling: Vec<u64> = (0..KEYS).rev().collect();
+    let full = filled(&falling, 0.5);
+    assert!(full >= 60, "{full}");
+    // Eight runs that grow by turns, as keys with a prefix do.
+    let runs: Vec<u64> = (0..KEYS).map(|key| (key % 8) * KEYS + key / 8).collect();
+    let full = filled(&runs, 0.5);
+    assert!(full >= 50, "{full}");
+}
