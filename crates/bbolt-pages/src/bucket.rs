@@ -8,7 +8,7 @@ use std::ops::{Bound, RangeBounds};
 
 use crate::cursor::Cursor;
 use crate::error::{Error, Result, Usage};
-use crate::iter::{Iter, end_of, start_of};
+use crate::iter::{End, Iter};
 use crate::lookup::{find, find_many};
 use crate::page::{BucketHeader, Leaf, LeafElement};
 use crate::source::Source;
@@ -218,7 +218,7 @@ impl<'tx> Bucket<'tx> {
     }
 
     fn between(&self, start: Bound<&[u8]>, end: Bound<&[u8]>) -> Result<Iter<'tx>> {
-        Iter::new(self.source, self.root, start_of(start), end_of(end))
+        Iter::new(self.source, self.root, start, End::Bound(end))
     }
 
     /// The entries whose keys begin with `prefix`.
@@ -226,13 +226,8 @@ impl<'tx> Bucket<'tx> {
     /// # Errors
     /// As [`Bucket::iter`].
     pub fn prefix(&self, prefix: &[u8]) -> Result<Iter<'tx>> {
-        let end = |key: &[u8]| match key[..key.len().min(prefix.len())].cmp(prefix) {
-            std::cmp::Ordering::Greater => std::cmp::Ordering::Greater,
-            _ => std::cmp::Ordering::Less,
-        };
-        let start = start_of(Bound::Included(prefix));
-        let end = (!prefix.is_empty()).then_some(end);
-        Iter::new(self.source, self.root, start, end)
+        let end = if prefix.is_empty() { End::Bound(Bound::Unbounded) } else { End::Prefix(prefix) };
+        Iter::new(self.source, self.root, Bound::Included(prefix), end)
     }
 
     /// The buckets directly in this one, with their names, in order.

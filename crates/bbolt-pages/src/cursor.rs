@@ -8,14 +8,22 @@ use std::cmp::Ordering;
 
 use crate::bucket::{Entry, Root};
 use crate::error::{Damage, Error, Result, Rule};
-use crate::page::{Leaf, LeafElement, PageKind};
-use crate::source::Source;
+use crate::lookup;
+use crate::page::{Branch, Leaf, LeafElement, MAX_ELEMENTS, PageKind, Piece, compare_keys};
+use crate::source::{Source, prefetch_key};
 
 /// Branch pages on the way to a leaf. A sound branch has two children or more, so 32 levels would be 2^32 leaves at the very least.
 pub(crate) const MAX_DEPTH: usize = 32;
 
-/// Lines of the leaf after this one that are asked for with each element: the share of one element, up to this.
-const AHEAD_LINES: u64 = 2;
+/// Keys of a leaf that are asked for at once where a walk begins; the leaves behind it are asked for while it walks.
+const FETCHED_KEYS: usize = 32;
+/// So many leaves before a branch ends the branch behind it is asked for.
+const BRANCH_AHEAD: usize = 4;
+/// The elements of the leaf this many behind are asked for at each leaf.
+const LEAVES_AHEAD: usize = 2;
+/// A number of children that was not looked at.
+const UNKNOWN: u16 = u16::MAX;
+const _: () = assert!(MAX_ELEMENTS < UNKNOWN as usize);
 
 #[derive(Clone, Copy, Default)]
 struct Step {
@@ -32,10 +40,10 @@ pub(crate) struct Walk<'a> {
     leaf: Leaf<'a>,
     index: usize,
     depth: usize,
-    /// The leaf after this one, where that is known, and how many of its bytes stand to one element of this one: it is fetched while this one is
-    /// walked through.
-    ahead: u64,
-    ahead_bytes: u64,
+    /// Whether it was found out which leaf comes after this one.
+    looked_ahead: bool,
+    /// That leaf, where it is known and mapped: its keys are fetched while this one is walked through.
+    ahead: &'a [Piece],
     steps: [Step; MAX_DEPTH],
 }
 
@@ -55,7 +63,7 @@ pub(crate) fn wrong_kind(page: u64, kind: PageKind) -> Error {
 impl<'a> Walk<'a> {
     pub(crate) fn new(source: Source<'a>, root: Root<'a>) -> Self {
         let steps = [Step::default(); MAX_DEPTH];
-        Self { source, root, leaf: Leaf::empty(), index: 0, depth: 0, ahead: u64::MAX, ahead_bytes: 0, steps }
+        Self { source, root, leaf: Leaf::empty(), index: 0, depth: 0, looked_ahead: false, ahead: &[], steps }
     }
 
     /// The element at this position. A walk that stands on none is a mistake of this crate and gives an error.
@@ -64,13 +72,38 @@ impl<'a> Walk<'a> {
         Ok(self.leaf.element(self.index)?)
     }
 
+    /// Element `index` of this leaf, if nothing is wrong with it, and asks for one of the leaf after this one.
+    #[inline(always)]
+    pub(crate) fn element_in_loop(&self, index: u16) -> Option<LeafElement<'a>> {
+        prefetch_key(self.ahead, usize::from(index));
+        self.leaf.element_in_loop(index)
+    }
+
+    /// The place on the leaf.
+    pub(crate) fn index(&self) -> usize {
+        self.index
+    }
+
+    /// Moves within the leaf, to a place that a loop over it reached.
+    pub(crate) fn move_to(&mut self, index: usize) {
+        debug_assert!(index < self.leaf.count(), "loops end with the leaf");
+        self.index = index;
+    }
+
+    /// Where the elements of this leaf end that come before or at `back`, if it is given, and the leaf's end otherwise.
+    pub(crate) fn end_on_leaf(&self, back: Option<&Self>) -> usize {
+        match back {
+            Some(back) if std::ptr::eq(self.leaf.bytes(), back.leaf.bytes()) => back.index + 1,
+            _ => self.leaf.count(),
+        }
+    }
+
     #[inline]
     pub(crate) fn entry(&self) -> Result<Entry<'a>> {
         Ok(Entry::new(self.element()?))
     }
 
     /// Whether both stand on the same element.
-    #[inline]
     pub(crate) fn same_place(&self, other: &Self) -> bool {
         self.index == other.index && std::ptr::eq(self.leaf.bytes(), other.leaf.bytes())
     }
@@ -79,7 +112,7 @@ impl<'a> Walk<'a> {
     fn descend(
         &mut self,
         mut id: u64,
-        mut choose: impl FnMut(&crate::page::Branch<'a>) -> Result<usize, Damage>,
+        mut choose: impl FnMut(&Branch<'a>) -> Result<usize, Damage>,
     ) -> Result<()> {
         loop {
             let page = self.source.page(id)?;
@@ -108,8 +141,9 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn start(&mut self, choose: impl FnMut(&crate::page::Branch<'a>) -> Result<usize, Damage>) -> Result<()> {
+    fn start(&mut self, choose: impl FnMut(&Branch<'a>) -> Result<usize, Damage>) -> Result<()> {
         self.depth = 0;
+        self.forget_ahead();
         match self.root {
             Root::Inline(leaf) => {
                 self.leaf = leaf;
@@ -117,6 +151,36 @@ impl<'a> Walk<'a> {
             }
             Root::Page(id) => self.descend(id, choose),
         }
+    }
+
+    fn forget_ahead(&mut self) {
+        self.looked_ahead = false;
+        self.ahead = &[];
+    }
+
+    /// To the first element whose key is not below `key`; false if all are below.
+    pub(crate) fn seek(&mut self, key: &[u8]) -> Result<bool> {
+        let (Some(digests), Root::Page(root)) = (self.source.digests, self.root) else {
+            return self.seek_by(|other| compare_keys(other, key));
+        };
+        self.forget_ahead();
+        let (source, steps, mut depth) = (self.source, &mut self.steps, 0);
+        let found = lookup::seek(&source, digests, root, key, |page, index| {
+            if let Some(step) = steps.get_mut(depth) {
+                *step = Step { page, index: index as u16, count: UNKNOWN };
+            }
+            depth += 1;
+        })?;
+        let Some((leaf, index)) = found.filter(|_| depth <= MAX_DEPTH) else {
+            return self.seek_by(|other| compare_keys(other, key));
+        };
+        self.depth = depth;
+        self.leaf = leaf;
+        self.index = index;
+        if index < leaf.count() {
+            return Ok(true);
+        }
+        self.next_leaf()
     }
 
     /// To the first element; false if there is none.
@@ -147,11 +211,9 @@ impl<'a> Walk<'a> {
     #[inline]
     pub(crate) fn next(&mut self) -> Result<bool> {
         if self.index + 1 < self.leaf.count() {
+            self.look_ahead_once();
+            prefetch_key(self.ahead, self.index);
             self.index += 1;
-            if self.ahead != u64::MAX {
-                let at = self.index as u64 * self.ahead_bytes;
-                self.source.prefetch(self.ahead, at, AHEAD_LINES);
-            }
             return Ok(true);
         }
         self.next_leaf()
@@ -177,22 +239,72 @@ impl<'a> Walk<'a> {
         self.other_leaf(false)
     }
 
-    /// Finds out which leaf comes after this one, for walks that go forward, and asks for the elements of the one after that.
-    fn look_ahead(&mut self, forward: bool) {
-        self.ahead = u64::MAX;
-        let Some(step) = self.depth.checked_sub(1).and_then(|level| self.steps.get(level)) else { return };
-        if !forward {
-            return;
+    /// Finds out which leaf comes after this one, for walks that go forward; asks for the elements of the two after this one, and for the keys of
+    /// this one from `unasked` on.
+    #[cold]
+    fn look_ahead(&mut self, unasked: usize) {
+        let walking = self.looked_ahead;
+        self.forget_ahead();
+        self.looked_ahead = true;
+        for index in unasked..self.leaf.count().min(unasked + FETCHED_KEYS) {
+            prefetch_key(self.leaf.pieces(), index);
         }
-        let Ok(branch) = self.source.page(step.page).and_then(|page| Ok(page.branch()?)) else { return };
-        let next = usize::from(step.index) + 1;
-        if let Ok(child) = branch.child(next) {
-            self.ahead = child;
-            self.ahead_bytes = self.source.page_size / self.leaf.count().max(1) as u64;
+        // What is wrong with these pages is told when the walk reaches them.
+        let Some(level) = self.depth.checked_sub(1) else { return };
+        let Some(branch) = self.branch_at(level) else { return };
+        let index = usize::from(self.steps[level].index);
+        let left = branch.count().saturating_sub(index + 1);
+        let behind = if left < BRANCH_AHEAD { self.branch_behind(level) } else { None };
+        if let Some(behind) = behind.filter(|_| left >= LEAVES_AHEAD) {
+            self.source.prefetch(behind, 0, 1);
         }
-        if let Ok(child) = branch.child(next + 1) {
-            self.source.prefetch_elements(child);
+        let leaf = |ahead: usize| {
+            if ahead <= left {
+                return branch.child(index + ahead).ok();
+            }
+            self.source.page(behind?).ok()?.branch().ok()?.child(ahead - left - 1).ok()
+        };
+        if let Some(id) = leaf(LEAVES_AHEAD) {
+            self.source.prefetch_elements(id);
         }
+        let Some(id) = leaf(1) else { return };
+        if !walking {
+            self.source.prefetch_elements(id);
+        }
+        self.ahead = self.source.ahead(id);
+        prefetch_key(self.ahead, self.index);
+    }
+
+    /// Looks ahead where a walk begins.
+    #[inline(always)]
+    pub(crate) fn look_ahead_once(&mut self) {
+        if !self.looked_ahead {
+            self.look_ahead(self.index + 1);
+        }
+    }
+
+    fn branch_at(&self, level: usize) -> Option<Branch<'a>> {
+        self.source.page(self.steps[level].page).ok()?.branch().ok()
+    }
+
+    /// The page after the one at `level`, if both have one parent.
+    fn branch_behind(&self, level: usize) -> Option<u64> {
+        let above = level.checked_sub(1)?;
+        self.branch_at(above)?.child(usize::from(self.steps[above].index) + 1).ok()
+    }
+
+    /// The lowest level at which there is another child in one direction.
+    fn turning_level(&mut self, forward: bool) -> Result<Option<usize>> {
+        for level in (0..self.depth).rev() {
+            let Step { page, index, count } = self.steps[level];
+            if forward && count == UNKNOWN {
+                self.steps[level].count = self.source.page(page)?.branch()?.count() as u16;
+            }
+            if if forward { index + 1 < self.steps[level].count } else { index > 0 } {
+                return Ok(Some(level));
+            }
+        }
+        Ok(None)
     }
 
     /// To the nearest leaf with elements in one direction; false, and no move, if there is none.
@@ -202,11 +314,10 @@ impl<'a> Walk<'a> {
             0 => None,
             count => Some(self.leaf.key(if forward { count - 1 } else { 0 })?),
         };
+        // Of the next leaf as many keys were asked for as this one has.
+        let asked = if self.looked_ahead { self.leaf.count() } else { 0 };
         loop {
-            let turn = self.steps[..self.depth]
-                .iter()
-                .rposition(|step| if forward { step.index + 1 < step.count } else { step.index > 0 });
-            let Some(level) = turn else {
+            let Some(level) = self.turning_level(forward)? else {
                 if let Some(before) = before {
                     *self = before;
                 }
@@ -231,7 +342,11 @@ impl<'a> Walk<'a> {
                 let rule = Rule::KeyOrder;
                 return Err(Damage { page: self.leaf.page(), offset: 0, rule, found: 0, expected: 0 }.into());
             }
-            self.look_ahead(forward);
+            if forward {
+                self.look_ahead(asked);
+            } else {
+                self.forget_ahead();
+            }
             return Ok(true);
         }
     }
@@ -298,7 +413,7 @@ impl<'tx> Cursor<'tx> {
     /// # Errors
     /// As [`Cursor::first`].
     pub fn seek(&mut self, key: &[u8]) -> Result<Option<Entry<'tx>>> {
-        let found = self.walk.seek_by(|other| other.cmp(key))?;
+        let found = self.walk.seek(key)?;
         self.at = At::End;
         self.arrive(found)
     }

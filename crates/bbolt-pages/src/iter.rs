@@ -16,6 +16,10 @@ use crate::source::Source;
 /// Cost: no allocation; one descent for each bound, then a few nanoseconds an entry.
 #[derive(Clone)]
 pub struct Iter<'tx> {
+    /// Elements `next..stop` of the leaf under `front` come next, without another look at the path or at `back`. Where `stop` is not 0, `front` may
+    /// stand too far back on its leaf, and the element before `next` was given.
+    next: u16,
+    stop: u16,
     front: Walk<'tx>,
     /// The last entry; found only when it is asked for, if the end is open.
     back: Option<Walk<'tx>>,
@@ -32,23 +36,25 @@ enum State {
 }
 
 impl<'tx> Iter<'tx> {
-    /// `start` and `end` say of a key whether it lies before the place (`Less`), there, or behind.
     pub(crate) fn new(
         source: Source<'tx>,
         root: Root<'tx>,
-        start: Option<impl FnMut(&[u8]) -> Ordering>,
-        end: Option<impl FnMut(&[u8]) -> Ordering>,
+        start: Bound<&[u8]>,
+        end: End<'_>,
     ) -> Result<Self> {
         let mut front = Walk::new(source, root);
         let found = match start {
-            None => front.first()?,
-            Some(start) => front.seek_by(start)?,
+            Bound::Unbounded => front.first()?,
+            Bound::Included(start) => front.seek(start)?,
+            Bound::Excluded(start) => {
+                front.seek(start)? && (front.element()?.key != start || front.next()?)
+            }
         };
-        let mut iter = Self { front, back: None, state: if found { State::Ready } else { State::Done } };
-        if let (State::Ready, Some(end)) = (iter.state, end) {
+        let state = if found { State::Ready } else { State::Done };
+        let mut iter = Self { next: 0, stop: 0, front, back: None, state };
+        if state == State::Ready && !matches!(end, End::Bound(Bound::Unbounded)) {
             let mut back = Walk::new(source, root);
-            let found = if back.seek_by(end)? { back.previous()? } else { back.last()? };
-            if !found || back.element()?.key < iter.front.element()?.key {
+            if !end.place(&mut back)? || back.element()?.key < iter.front.element()?.key {
                 iter.state = State::Done;
             }
             iter.back = Some(back);
@@ -56,8 +62,46 @@ impl<'tx> Iter<'tx> {
         Ok(iter)
     }
 
+    /// Ends the loop over a leaf, if there is one: `front` stands on what was given last.
+    fn settle(&mut self) {
+        if self.stop != 0 {
+            self.front.move_to(usize::from(self.next) - 1);
+            (self.next, self.stop) = (0, 0);
+        }
+    }
+
+    /// The next entry where it takes more than the next element of a leaf; a loop over the elements behind it begins.
+    #[cold]
+    #[inline(never)]
+    fn next_by_walk(&mut self) -> Option<Result<Entry<'tx>>> {
+        self.settle();
+        match self.state {
+            State::Ready => self.state = State::Given,
+            State::Given if self.is_last() => self.state = State::Done,
+            State::Given => match self.front.next() {
+                Ok(true) => {}
+                Ok(false) => self.state = State::Done,
+                Err(error) => return self.end(error),
+            },
+            State::Done => {}
+        }
+        if self.state == State::Done {
+            return None;
+        }
+        match self.front.entry() {
+            Ok(entry) => {
+                self.front.look_ahead_once();
+                // At most as many as a page has elements.
+                self.next = self.front.index() as u16 + 1;
+                self.stop = self.front.end_on_leaf(self.back.as_ref()) as u16;
+                Some(Ok(entry))
+            }
+            Err(error) => self.end(error),
+        }
+    }
+
     /// An iterator that gives nothing but `error`.
-    #[inline]
+    #[cold]
     fn end(&mut self, error: Error) -> Option<Result<Entry<'tx>>> {
         self.state = State::Done;
         Some(Err(error))
@@ -70,26 +114,35 @@ impl<'tx> Iter<'tx> {
     }
 }
 
-/// What a bound says about a key when it begins a range.
-pub(crate) fn start_of<'k>(bound: Bound<&'k [u8]>) -> Option<impl FnMut(&[u8]) -> Ordering + use<'k>> {
-    let (bound, skip) = match bound {
-        Bound::Unbounded => return None,
-        Bound::Included(bound) => (bound, false),
-        Bound::Excluded(bound) => (bound, true),
-    };
-    Some(move |key: &[u8]| match key.cmp(bound) {
-        Ordering::Equal if skip => Ordering::Less,
-        ordering => ordering,
-    })
+/// Where a range ends.
+pub(crate) enum End<'k> {
+    Bound(Bound<&'k [u8]>),
+    /// Behind all keys that begin with this.
+    Prefix(&'k [u8]),
 }
 
-/// What a bound says about a key when it ends a range: the first key behind it is sought.
-pub(crate) fn end_of<'k>(bound: Bound<&'k [u8]>) -> Option<impl FnMut(&[u8]) -> Ordering + use<'k>> {
-    start_of(match bound {
-        Bound::Unbounded => Bound::Unbounded,
-        Bound::Included(bound) => Bound::Excluded(bound),
-        Bound::Excluded(bound) => Bound::Included(bound),
-    })
+impl End<'_> {
+    /// Places a walk on the last entry; false if there is none.
+    fn place(&self, walk: &mut Walk<'_>) -> Result<bool> {
+        let behind = match *self {
+            Self::Bound(Bound::Unbounded) => false,
+            Self::Bound(Bound::Excluded(end)) => walk.seek(end)?,
+            Self::Bound(Bound::Included(end)) => {
+                let found = walk.seek(end)?;
+                if found && walk.element()?.key == end {
+                    return Ok(true);
+                }
+                found
+            }
+            Self::Prefix(prefix) => {
+                walk.seek_by(|key| match key[..key.len().min(prefix.len())].cmp(prefix) {
+                    Ordering::Greater => Ordering::Greater,
+                    _ => Ordering::Less,
+                })?
+            }
+        };
+        if behind { walk.previous() } else { walk.last() }
+    }
 }
 
 impl<'tx> Iterator for Iter<'tx> {
@@ -97,33 +150,20 @@ impl<'tx> Iterator for Iter<'tx> {
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        match self.state {
-            State::Ready => self.state = State::Given,
-            State::Given => {
-                if self.is_last() {
-                    self.state = State::Done;
-                    return None;
-                }
-                match self.front.next() {
-                    Ok(true) => {}
-                    Ok(false) => {
-                        self.state = State::Done;
-                        return None;
-                    }
-                    Err(error) => return self.end(error),
-                }
-            }
-            State::Done => return None,
+        if self.next < self.stop
+            && let Some(element) = self.front.element_in_loop(self.next)
+        {
+            self.next += 1;
+            return Some(Ok(Entry::new(element)));
         }
-        match self.front.entry() {
-            Ok(entry) => Some(Ok(entry)),
-            Err(error) => self.end(error),
-        }
+        // What is wrong with an element is told there, too.
+        self.next_by_walk()
     }
 }
 
 impl DoubleEndedIterator for Iter<'_> {
     fn next_back(&mut self) -> Option<Self::Item> {
+        self.settle();
         if self.state == State::Done {
             return None;
         }

@@ -11,7 +11,9 @@ use crate::bucket::Root;
 use crate::cursor::{MAX_DEPTH, too_deep, wrong_kind};
 use crate::digest::{ChildGuess, Digests, LeafGuess};
 use crate::error::Result;
-use crate::page::{Branch, ELEMENT_BYTES, Leaf, LeafElement, PAGE_HEADER_BYTES, PageKind, compare_keys};
+use crate::page::{
+    Branch, ELEMENT_BYTES, Leaf, LeafElement, PAGE_HEADER_BYTES, Page, PageKind, compare_keys,
+};
 use crate::source::Source;
 
 /// Leaves of up to this many keys have all of them fetched at once before they are searched; of larger ones the keys that a binary search looks
@@ -93,12 +95,18 @@ fn prefetch_guess(source: &Source<'_>, id: u64, guess: LeafGuess, key: &[u8]) {
 
 /// Searches branch `id` without help, and has it digested if this happens again.
 #[cold]
-fn child_plain(source: &Source<'_>, digests: &Digests, branch: &Branch<'_>, key: &[u8]) -> Result<u64> {
-    let child = branch.child(branch.search(key)?)?;
+fn child_plain(
+    source: &Source<'_>,
+    digests: &Digests,
+    branch: &Branch<'_>,
+    key: &[u8],
+) -> Result<(usize, u64)> {
+    let index = branch.search(key)?;
+    let child = branch.child(index)?;
     source.prefetch_elements(child);
     let above_leaves = source.page(child)?.kind() == PageKind::Leaf;
     digests.learn_branch(branch, above_leaves, false);
-    Ok(child)
+    Ok((index, child))
 }
 
 /// The child of branch `id` that leads to `key`, searched for from the guess on.
@@ -109,14 +117,14 @@ fn child_guessed(
     id: u64,
     guess: ChildGuess,
     key: &[u8],
-) -> Result<u64> {
+) -> Result<(usize, u64)> {
     let branch = source.page(id)?.branch()?;
     let index = branch.search_from(guess.index, key)?;
     let child = branch.child(index)?;
     if child != guess.child {
         digests.correct_branch(&branch, index, child, guess.above_leaves);
     }
-    Ok(child)
+    Ok((index, child))
 }
 
 /// The child that the digest of branch `id` leads to; what comes next is asked for before anything is looked at.
@@ -127,12 +135,16 @@ fn child_digested(
     id: u64,
     guess: ChildGuess,
     key: &[u8],
-) -> Result<u64> {
+) -> Result<(usize, u64)> {
     digests.prefetch(guess.child, guess.above_leaves);
     if guess.above_leaves {
         source.prefetch(guess.child, 0, 1);
     }
-    if guess.certain { Ok(guess.child) } else { child_guessed(source, digests, id, guess, key) }
+    if guess.certain {
+        Ok((guess.index, guess.child))
+    } else {
+        child_guessed(source, digests, id, guess, key)
+    }
 }
 
 /// The element with this key in leaf `id`, which has no digest.
@@ -172,6 +184,52 @@ fn element_guessed<'a>(
     element_of(leaf, found)
 }
 
+/// A leaf that a descent reached, and where in it the key probably stands.
+type Reached<'a> = (Leaf<'a>, Option<LeafGuess>);
+
+/// Descends from `root` to the leaf for `key` by digests, telling `pass` each branch and the place of the child that was taken, and `arrive` the
+/// leaf as soon as its number is known. `None` if the tree is uneven, or damaged: then digests are no help.
+#[inline(always)]
+fn descend_digested<'a>(
+    source: &Source<'a>,
+    digests: &Digests,
+    root: u64,
+    key: &[u8],
+    mut pass: impl FnMut(u64, usize),
+    arrive: impl Fn(u64, Option<LeafGuess>),
+) -> Result<Option<Reached<'a>>> {
+    let mut id = root;
+    let mut leaf_guess = None;
+    for _ in 0..=MAX_DEPTH {
+        let (index, child, above_leaves) = match digests.child(id, key) {
+            Some(guess) => {
+                let (index, child) = child_digested(source, digests, id, guess, key)?;
+                (index, child, guess.above_leaves)
+            }
+            None => {
+                let page = source.page(id)?;
+                match page.kind() {
+                    PageKind::Branch => {
+                        let (index, child) = child_plain(source, digests, &page.branch()?, key)?;
+                        (index, child, false)
+                    }
+                    PageKind::Leaf => return Ok(Some((page.leaf()?, None))),
+                    kind => return Err(wrong_kind(id, kind)),
+                }
+            }
+        };
+        pass(id, index);
+        id = child;
+        if above_leaves {
+            leaf_guess = digests.leaf(id, key);
+            arrive(id, leaf_guess);
+            break;
+        }
+    }
+    let page: Page<'a> = source.page(id)?;
+    Ok(if page.kind() == PageKind::Leaf { Some((page.leaf()?, leaf_guess)) } else { None })
+}
+
 /// [`find`] with digests.
 fn find_digested<'a>(
     source: &Source<'a>,
@@ -179,37 +237,61 @@ fn find_digested<'a>(
     root: u64,
     key: &[u8],
 ) -> Result<Option<(u64, LeafElement<'a>)>> {
-    let mut id = root;
-    let mut leaf_guess = None;
-    for depth in 0..=MAX_DEPTH {
-        let Some(guess) = digests.child(id, key) else {
-            let page = source.page(id)?;
-            match page.kind() {
-                PageKind::Branch => id = child_plain(source, digests, &page.branch()?, key)?,
-                PageKind::Leaf if depth == 0 => return element_of_root(source, &page.leaf()?, key),
-                PageKind::Leaf => return element_plain(digests, source, &page.leaf()?, key),
-                kind => return Err(wrong_kind(id, kind)),
-            }
-            continue;
-        };
-        id = child_digested(source, digests, id, guess, key)?;
-        if guess.above_leaves {
-            leaf_guess = digests.leaf(id, key);
-            if let Some(guess) = leaf_guess {
-                prefetch_guess(source, id, guess, key);
-            }
-            break;
+    let arrive = |id, guess: Option<LeafGuess>| {
+        if let Some(guess) = guess {
+            prefetch_guess(source, id, guess, key);
         }
+    };
+    match descend_digested(source, digests, root, key, |_, _| (), arrive)? {
+        Some((leaf, Some(guess))) => element_guessed(digests, &leaf, guess, key),
+        Some((leaf, None)) if leaf.page() == root => element_of_root(source, &leaf, key),
+        Some((leaf, None)) => element_plain(digests, source, &leaf, key),
+        None => find_plain(source, Root::Page(root), key),
     }
-    let page = source.page(id)?;
-    if page.kind() != PageKind::Leaf {
-        // An uneven tree, or a damaged one.
-        return find_plain(source, Root::Page(root), key);
-    }
-    match leaf_guess {
-        Some(guess) => element_guessed(digests, &page.leaf()?, guess, key),
-        None => element_plain(digests, source, &page.leaf()?, key),
-    }
+}
+
+/// The leaf and the place in it where the first key stands that is not below `key`, or the end of the leaf that it stands behind, for walks that go on
+/// from there; `pass` as in [`descend_digested`]. `None` if digests are no help.
+pub(crate) fn seek<'a>(
+    source: &Source<'a>,
+    digests: &Digests,
+    root: u64,
+    key: &[u8],
+    mut pass: impl FnMut(u64, usize),
+) -> Result<Option<(Leaf<'a>, usize)>> {
+    let pass = |page, index| {
+        // Where the walk will look for the leaves behind.
+        source.prefetch(page, 0, 1);
+        source.prefetch(page, element_at(index + 1), 1);
+        pass(page, index);
+    };
+    let arrive = |id, guess: Option<LeafGuess>| {
+        source.prefetch_elements(id);
+        if let Some(guess) = guess {
+            source.prefetch(id, guess.data, 1);
+        }
+    };
+    let Some((leaf, guess)) = descend_digested(source, digests, root, key, pass, arrive)? else {
+        return Ok(None);
+    };
+    let (index, _) = match guess {
+        Some(guess) => {
+            let found = leaf.search_from(guess.index, key)?;
+            if found.0 != guess.index {
+                digests.correct_leaf(&leaf, found.0);
+            }
+            found
+        }
+        None => {
+            prefetch_keys(source, &leaf);
+            let found = leaf.search(key)?;
+            if leaf.page() != root {
+                digests.learn_leaf(&leaf, false);
+            }
+            found
+        }
+    };
+    Ok(Some((leaf, index)))
 }
 
 /// The element with this key in a bucket that is one leaf: it is small, or a single page is looked at so often that it is in the caches.
@@ -270,7 +352,7 @@ fn find_many_digested<'a>(
             let Some(guess) = digests.child(id, key) else {
                 let page = source.page(id)?;
                 match page.kind() {
-                    PageKind::Branch => ids[at] = child_plain(source, digests, &page.branch()?, key)?,
+                    PageKind::Branch => ids[at] = child_plain(source, digests, &page.branch()?, key)?.1,
                     _ => above &= !(1 << at),
                 }
                 continue;
@@ -278,7 +360,7 @@ fn find_many_digested<'a>(
             if guess.above_leaves {
                 above &= !(1 << at);
             }
-            ids[at] = child_digested(source, digests, id, guess, key)?;
+            ids[at] = child_digested(source, digests, id, guess, key)?.1;
         }
     }
     let mut leaf_guesses = [None; TOGETHER];

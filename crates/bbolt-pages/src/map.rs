@@ -313,9 +313,9 @@ mod system {
         }
     }
 
-    /// Asks the processor to fetch `lines` cache lines from `address` on.
+    /// Asks the processor to fetch `lines` cache lines from `address` on: any address, none of them faults.
     #[inline(always)]
-    fn fetch(address: *const u8, lines: u64) {
+    pub(crate) fn fetch(address: *const u8, lines: u64) {
         #[cfg(all(target_arch = "x86_64", not(miri)))]
         for line in 0..lines {
             use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
@@ -379,11 +379,14 @@ mod system {
         }
     }
 
+    /// Nothing is mapped, and nothing fetched.
+    pub(crate) fn fetch(_address: *const u8, _lines: u64) {}
+
     /// Whether this system has mappings at all.
     pub(crate) const AVAILABLE: bool = false;
 }
 
-pub(crate) use system::{AVAILABLE, Mapping};
+pub(crate) use system::{AVAILABLE, Mapping, fetch};
 
 impl crate::Options {
     /// Commits store changed pages into the mapping instead of handing each to the system by a write: loads take about half the time.

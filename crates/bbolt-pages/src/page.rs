@@ -477,8 +477,18 @@ impl LeafElement<'_> {
 
 /// An element as it stands.
 type Words = [u8; ELEMENT_BYTES];
+/// A page's header or one of its elements.
+pub(crate) type Piece = [u8; ELEMENT_BYTES];
+const _: () = assert!(PAGE_HEADER_BYTES == ELEMENT_BYTES);
 /// Where a key starts, where its value starts, and where both end.
 type Spans = (usize, usize, usize);
+
+/// Where the data of element `index` of a leaf begins by the element's own word, unchecked: for hints that may be wrong.
+#[inline(always)]
+pub(crate) fn data_hint(leaf: &[Piece], index: usize) -> Option<usize> {
+    let element = leaf.get(index + 1)?;
+    Some(ELEMENT_BYTES * (index + 1) + u32_at(element, 4) as usize)
+}
 
 /// A page of elements: its count is checked, each element when it is looked at. [`Leaf`] and [`Branch`] are the two kinds.
 ///
@@ -526,6 +536,12 @@ impl<'a, const BRANCH: bool> Elements<'a, BRANCH> {
     pub fn key(&self, index: usize) -> Result<&'a [u8], Damage> {
         let (_, (start, middle, _)) = self.spans(index)?;
         Ok(&self.bytes[start..middle])
+    }
+
+    /// The page in pieces of 16 bytes: the header, the elements, and data.
+    #[inline(always)]
+    pub(crate) fn pieces(&self) -> &'a [Piece] {
+        self.bytes.as_chunks().0
     }
 
     /// Where the data of the last element ends, if every element's data lies within the page and begins where the one before ended, as in all
@@ -603,14 +619,29 @@ impl<'a> Leaf<'a> {
         Ok(LeafElement { flags, key: &self.bytes[start..middle], value: &self.bytes[middle..end] })
     }
 
+    /// Element `index` with the checks of [`Leaf::element`], for loops over a page: `None` where that one has an error to tell. A number of 16 bits
+    /// shows the compiler that no sum overflows.
+    #[inline(always)]
+    pub(crate) fn element_in_loop(&self, index: u16) -> Option<LeafElement<'a>> {
+        if index >= self.count {
+            return None;
+        }
+        let element = self.pieces().get(usize::from(index) + 1)?;
+        let at = PAGE_HEADER_BYTES as u64 + ELEMENT_BYTES as u64 * u64::from(index);
+        let start = at + u64::from(u32_at(element, 4));
+        let (key_bytes, value_bytes) = (u64::from(u32_at(element, 8)), u64::from(u32_at(element, 12)));
+        if start < (PAGE_HEADER_BYTES + ELEMENT_BYTES * usize::from(self.count)) as u64 {
+            return None;
+        }
+        let data = self.bytes.get(start as usize..(start + key_bytes + value_bytes) as usize)?;
+        let (key, value) = data.split_at_checked(key_bytes as usize)?;
+        Some(LeafElement { flags: u32_at(element, 0), key, value })
+    }
+
     /// Where the data of element `index` begins by the element's own word, unchecked: for hints that may be wrong.
     #[inline(always)]
     pub(crate) fn data_hint(&self, index: usize) -> u64 {
-        let at = PAGE_HEADER_BYTES + ELEMENT_BYTES * index;
-        match self.bytes.get(at..).and_then(<[u8]>::first_chunk::<ELEMENT_BYTES>) {
-            Some(element) => at as u64 + u64::from(u32_at(element, 4)),
-            None => 0,
-        }
+        data_hint(self.pieces(), index).unwrap_or(0) as u64
     }
 
     /// Flags, and where key and value of element `index` start and end in [`Leaf::bytes`].

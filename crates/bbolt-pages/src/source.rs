@@ -9,8 +9,8 @@ use std::sync::{Arc, OnceLock};
 use crate::digest::Digests;
 use crate::error::{Damage, Error, Result, Rule};
 use crate::io::Storage;
-use crate::map::Mapping;
-use crate::page::{FIRST_DATA_PAGE, Page, PageHeader};
+use crate::map::{Mapping, fetch};
+use crate::page::{FIRST_DATA_PAGE, Page, PageHeader, Piece, data_hint};
 use crate::work::{Work, is_image};
 
 /// Bytes of a line, and the most lines that are asked for at once: what is in use of a page of 4 KiB that was split and filled again.
@@ -117,10 +117,29 @@ impl<'a> Source<'a> {
         }
     }
 
+    /// Page `id` as it stands, unchecked, to ask for its data before it is reached; empty where nothing is mapped.
+    #[inline]
+    pub(crate) fn ahead(&self, id: u64) -> &'a [Piece] {
+        match self.backing {
+            Backing::Mapped(map) if id < self.high_water => {
+                map.bytes(id * self.page_size, self.page_size).unwrap_or_default().as_chunks().0
+            }
+            _ => &[],
+        }
+    }
+
     /// Notes damage for [`ReadTx::fault`](crate::ReadTx::fault), if it is the first.
     #[cold]
     pub(crate) fn note(&self, error: Error) {
         let _ = self.fault.set(error);
+    }
+}
+
+/// Asks the processor for the key of element `index` of a leaf, by what its element says; for a mapped page only.
+#[inline(always)]
+pub(crate) fn prefetch_key(leaf: &[Piece], index: usize) {
+    if let Some(at) = data_hint(leaf, index) {
+        fetch(leaf.as_ptr().cast::<u8>().wrapping_add(at), 1);
     }
 }
 

@@ -1,9 +1,10 @@
-//! Lookups through digests: the same answers as without, while pages are written anew and older states are still open, for keys of
+//! Lookups and ranges through digests: the same answers as without, while pages are written anew and older states are still open, for keys of
 //! every kind; and the bound on their memory.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 
-use bbolt_pages::{Db, Error, Options, ReadTx};
+use bbolt_pages::{Bucket, Db, Entry, Error, Options, ReadTx, Value};
 
 use crate::scratch::Scratch;
 
@@ -32,6 +33,7 @@ type Contents = BTreeMap<Vec<u8>, Vec<u8>>;
 /// One by one and together, those that are there and those that are not.
 fn compare(tx: &ReadTx<'_>, contents: &Contents, kind: u64) {
     let bucket = tx.require(b"b").unwrap();
+    compare_ranges(&bucket, contents, kind, tx.txid());
     let keys: Vec<Vec<u8>> = (0..KEYS + KEYS / 4).map(|id| key(kind, id)).collect();
     for keys in keys.chunks(23) {
         let asked: Vec<&[u8]> = keys.iter().map(Vec::as_slice).collect();
@@ -41,6 +43,77 @@ fn compare(tx: &ReadTx<'_>, contents: &Contents, kind: u64) {
             let expected = contents.get(*key).map(Vec::as_slice);
             assert_eq!(bucket.get(key), expected);
             assert_eq!(together, expected);
+        }
+    }
+}
+
+type Pair<'a> = (&'a [u8], &'a [u8]);
+
+fn pair(entry: Entry<'_>) -> Pair<'_> {
+    match entry.value {
+        Value::Bytes(value) => (entry.key, value),
+        Value::Bucket(_) => unreachable!("no bucket was made"),
+    }
+}
+
+/// Ranges with every kind of bound, walked from both ends by turns that `seed` chooses, and a cursor that seeks and turns around.
+fn compare_ranges(bucket: &Bucket<'_>, contents: &Contents, kind: u64, seed: u64) {
+    let mut step = mix(seed);
+    let mut random = |below: u64| {
+        step = mix(step);
+        step % below
+    };
+    for _ in 0..12 {
+        let mut bound = |most: u64| {
+            let key = key(kind, random(KEYS + KEYS / 4));
+            [Bound::Included(key.clone()), Bound::Excluded(key), Bound::Unbounded][random(most) as usize]
+                .clone()
+        };
+        let (start, end) = (bound(3), bound(3));
+        let inverted = match (&start, &end) {
+            (Bound::Included(start), Bound::Included(end)) => start > end,
+            (
+                Bound::Included(start) | Bound::Excluded(start),
+                Bound::Included(end) | Bound::Excluded(end),
+            ) => start >= end,
+            _ => false,
+        };
+        // Which way to go: mostly forward, mostly back, or one side alone.
+        let back_of_eight = [0, 1, 4, 7, 8][random(5) as usize];
+        let mut found = bucket.range::<Vec<u8>>((start.as_ref(), end.as_ref())).unwrap();
+        let none = Contents::new();
+        let mut expected = if inverted {
+            none.range::<Vec<u8>, _>(..)
+        } else {
+            contents.range((start.clone(), end.clone()))
+        };
+        for _ in 0..random(KEYS) {
+            let (found, expected) = if random(8) < back_of_eight {
+                (found.next_back(), expected.next_back())
+            } else {
+                (found.next(), expected.next())
+            };
+            let found = found.map(|entry| pair(entry.unwrap()));
+            assert_eq!(found, expected.map(|(key, value)| (&key[..], &value[..])), "{start:?} {end:?}");
+            if found.is_none() {
+                break;
+            }
+        }
+        let sought = key(kind, random(KEYS + KEYS / 4));
+        let mut cursor = bucket.cursor();
+        let mut found = cursor.seek(&sought).unwrap().map(pair);
+        let mut expected = contents.range(sought.clone()..).next();
+        for _ in 0..random(200) {
+            assert_eq!(found, expected.map(|(key, value)| (&key[..], &value[..])), "{sought:?}");
+            let Some((at, _)) = expected else { break };
+            let forward = random(8) != 0;
+            let beside = if forward {
+                contents.range((Bound::Excluded(at.clone()), Bound::Unbounded)).next()
+            } else {
+                contents.range(..at.clone()).next_back()
+            };
+            found = if forward { cursor.next() } else { cursor.prev() }.unwrap().map(pair);
+            expected = beside;
         }
     }
 }
@@ -66,7 +139,7 @@ fn write(db: &Db, contents: &mut Contents, kind: u64, round: u64) {
 }
 
 #[test]
-fn lookups_are_right_while_pages_are_written_anew() {
+fn lookups_and_ranges_are_right_while_pages_are_written_anew() {
     // A table with room for all, and one in which pages fight for places.
     for (kind, digest_bytes) in [(0, 1 << 20), (1, 1 << 20), (2, 1 << 20), (3, 1 << 20), (0, 20_000)] {
         let scratch = Scratch::new("digests");
