@@ -3,23 +3,27 @@
 //! Owns `PageSet`, a set of page ids as bits with a summary of the runs in each 4,096 pages, and `FreePages`: what may be allocated (lowest
 //! address first), what is pending, and when each page was born where a reader makes that matter. A page is visible to readers r
 //! with birth ≤ r < death; it becomes free as soon as no such reader is open, the pages of old freelists and those taken at
-//! the high-water mark included. Never does I/O. Limits: one bit a page below the highest free one, twice; a search for a run of several
-//! pages looks at one summary for each 4,096 pages.
+//! the high-water mark included. How all of them are listed in the file is `freelist.rs`'s. Never does I/O. Limits: one bit a page below the highest
+//! free one, twice; a search for a run of several pages looks at one summary for each 4,096 pages.
 
 use std::collections::BTreeMap;
 
 use rustc_hash::FxHashMap;
 
 use crate::error::{Damage, Rule};
+use crate::freelist::Listed;
 
 /// Pages a segment stands for.
 const SEGMENT_PAGES: u64 = 4096;
+/// Words of 64 pages in a segment.
 const WORDS: usize = (SEGMENT_PAGES / 64) as usize;
 
 /// A set of page ids: bits in segments of 4,096, a segment allocated only where there is a member.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct PageSet {
     segments: Vec<Option<Box<Segment>>>,
+    /// Members in each segment, side by side: what is counted over thousands of segments at a time.
+    counts: Vec<u32>,
     count: u64,
     /// No segment below this one has a member.
     lowest: usize,
@@ -28,7 +32,6 @@ pub(crate) struct PageSet {
 #[derive(Debug, Clone)]
 struct Segment {
     words: [u64; WORDS],
-    count: u32,
     /// The runs at the segment's beginning, longest inside, at its end; `None` after a change.
     runs: Option<Runs>,
 }
@@ -102,52 +105,129 @@ impl PageSet {
         self.count
     }
 
-    fn place(page: u64) -> (usize, usize, u64) {
-        let inside = page % SEGMENT_PAGES;
-        ((page / SEGMENT_PAGES) as usize, (inside / 64) as usize, 1 << (inside % 64))
+    fn place(word: u64) -> (usize, usize) {
+        ((word / WORDS as u64) as usize, (word % WORDS as u64) as usize)
+    }
+
+    /// Members among pages 64 × `word` to 64 × `word` + 63, as bits.
+    #[inline]
+    pub(crate) fn bits(&self, word: u64) -> u64 {
+        let (segment, word) = Self::place(word);
+        match self.segments.get(segment) {
+            Some(Some(segment)) => segment.words[word],
+            _ => 0,
+        }
+    }
+
+    fn set_bits(&mut self, word: u64, bits: u64) {
+        let (index, word) = Self::place(word);
+        if index >= self.segments.len() {
+            self.segments.resize_with(index + 1, || None);
+            self.counts.resize(index + 1, 0);
+        }
+        let segment =
+            self.segments[index].get_or_insert_with(|| Box::new(Segment { words: [0; WORDS], runs: None }));
+        let old = std::mem::replace(&mut segment.words[word], bits);
+        segment.runs = None;
+        let count = self.counts[index] + bits.count_ones() - old.count_ones();
+        self.counts[index] = count;
+        self.count = self.count + u64::from(bits.count_ones()) - u64::from(old.count_ones());
+        if count == 0 {
+            self.segments[index] = None;
+        } else {
+            self.lowest = self.lowest.min(index);
+        }
     }
 
     /// Whether `page` is a member.
     pub(crate) fn contains(&self, page: u64) -> bool {
-        let (segment, word, bit) = Self::place(page);
-        matches!(self.segments.get(segment), Some(Some(segment)) if segment.words[word] & bit != 0)
+        self.bits(page / 64) >> (page % 64) & 1 == 1
+    }
+
+    /// Whether every page of `run` is a member.
+    pub(crate) fn contains_run(&self, run: Run) -> bool {
+        run.words().all(|(word, mask)| self.bits(word) & mask == mask)
     }
 
     /// Adds `page`; false if it was a member already.
     pub(crate) fn insert(&mut self, page: u64) -> bool {
-        let (index, word, bit) = Self::place(page);
-        if index >= self.segments.len() {
-            self.segments.resize_with(index + 1, || None);
-        }
-        let segment = self.segments[index]
-            .get_or_insert_with(|| Box::new(Segment { words: [0; WORDS], count: 0, runs: None }));
-        if segment.words[word] & bit != 0 {
-            return false;
-        }
-        segment.words[word] |= bit;
-        segment.count += 1;
-        segment.runs = None;
-        self.count += 1;
-        self.lowest = self.lowest.min(index);
-        true
+        self.insert_run(Run { start: page, length: 1 }).is_ok()
     }
 
-    /// Removes `page`; false if it was no member.
-    pub(crate) fn remove(&mut self, page: u64) -> bool {
-        let (index, word, bit) = Self::place(page);
-        let Some(slot) = self.segments.get_mut(index) else { return false };
-        let Some(segment) = slot else { return false };
-        if segment.words[word] & bit == 0 {
-            return false;
+    /// Adds every page of `run`; if some are members already, changes nothing and gives the first.
+    pub(crate) fn insert_run(&mut self, run: Run) -> Result<(), u64> {
+        let twice = run.words().find_map(|(word, mask)| {
+            let twice = self.bits(word) & mask;
+            (twice != 0).then(|| word * 64 + u64::from(twice.trailing_zeros()))
+        });
+        if let Some(page) = twice {
+            return Err(page);
         }
-        segment.words[word] &= !bit;
-        segment.count -= 1;
-        segment.runs = None;
-        self.count -= 1;
-        if segment.count == 0 {
-            *slot = None;
+        run.words().for_each(|(word, mask)| self.set_bits(word, self.bits(word) | mask));
+        Ok(())
+    }
+
+    /// Removes every page of `run`, which are members.
+    pub(crate) fn remove_run(&mut self, run: Run) {
+        debug_assert!(self.contains_run(run), "what is removed is there");
+        run.words().for_each(|(word, mask)| self.set_bits(word, self.bits(word) & !mask));
+    }
+
+    /// Calls `each` with every word of `words`, ascending, and the number of members below it.
+    pub(crate) fn ranks(&self, words: impl Iterator<Item = u64>, mut each: impl FnMut(u64, u64)) {
+        let (mut at, mut below) = (0, 0);
+        for word in words {
+            let (segment, inside) = Self::place(word);
+            let segment = segment.min(self.counts.len());
+            below += self.counts[at..segment].iter().map(|&count| u64::from(count)).sum::<u64>();
+            at = segment;
+            let before = match self.segments.get(segment) {
+                Some(Some(segment)) => segment.words[..inside].iter().map(|bits| bits.count_ones()).sum(),
+                _ => 0,
+            };
+            each(word, below + u64::from(before));
         }
-        true
+    }
+
+    /// The members from the one on that has `rank` members below it, as little-endian words, as far as there is room; the bytes that were filled.
+    pub(crate) fn render(&self, rank: u64, room: &mut [u8]) -> usize {
+        let mut skip = rank;
+        let mut slots = room.chunks_exact_mut(8);
+        let mut left = slots.len();
+        for (index, segment) in self.segments.iter().enumerate() {
+            let count = u64::from(self.counts[index]);
+            if skip >= count {
+                skip -= count;
+                continue;
+            }
+            let Some(segment) = segment else { continue };
+            let mut base = index as u64 * SEGMENT_PAGES;
+            for &bits in &segment.words {
+                let mut bits = bits;
+                let here = u64::from(bits.count_ones());
+                if skip >= here {
+                    skip -= here;
+                } else {
+                    while skip > 0 {
+                        bits &= bits - 1;
+                        skip -= 1;
+                    }
+                    let whole = bits == u64::MAX && left >= 64;
+                    let next = if whole { 64 } else { (bits.count_ones() as usize).min(left) };
+                    for (nth, slot) in slots.by_ref().take(next).enumerate() {
+                        let bit = if whole { nth as u64 } else { u64::from(bits.trailing_zeros()) };
+                        slot.copy_from_slice(&(base + bit).to_le_bytes());
+                        bits &= bits.wrapping_sub(1);
+                    }
+                    left -= next;
+                    if left == 0 {
+                        return room.len() / 8 * 8;
+                    }
+                }
+                base += 64;
+            }
+        }
+        room.len() / 8 * 8 - 8 * left
     }
 
     /// The lowest run of `length` consecutive members, which stay members.
@@ -179,7 +259,7 @@ impl PageSet {
             if u64::from(runs.longest) >= length {
                 return segment.find(length as u32).map(|start| base + u64::from(start));
             }
-            let whole = segment.count == SEGMENT_PAGES as u32;
+            let whole = self.counts[index] == SEGMENT_PAGES as u32;
             carried = if whole { carried + SEGMENT_PAGES } else { u64::from(runs.last) };
         }
         None
@@ -212,8 +292,18 @@ pub struct Run {
 }
 
 impl Run {
-    fn pages(self) -> std::ops::Range<u64> {
-        self.start..self.start + self.length
+    /// The words of 64 pages it lies in, with the bits of its pages.
+    pub(crate) fn words(self) -> impl Iterator<Item = (u64, u64)> {
+        let end = self.start + self.length;
+        (self.start / 64..end.div_ceil(64)).map(move |word| {
+            let (low, high) = (self.start.max(word * 64) % 64, end.min(word * 64 + 64) - word * 64);
+            (word, u64::MAX >> (64 - (high - low)) << low)
+        })
+    }
+
+    /// Whether any page is in both.
+    pub(crate) fn meets(self, other: Self) -> bool {
+        self.start < other.start + other.length && other.start < self.start + self.length
     }
 }
 
@@ -233,7 +323,7 @@ pub struct FreePages {
     /// What may be allocated.
     free: PageSet,
     /// Free and pending: what the freelist page lists.
-    listed: PageSet,
+    pub(crate) listed: Listed,
     /// Freed by the last commits, not yet looked at against the readers.
     fresh: Vec<Pending>,
     /// Waiting, by the oldest reader that sees them: looked at again only when that one is gone.
@@ -254,7 +344,7 @@ impl FreePages {
                 return Err(id);
             }
         }
-        Ok(Self { listed: free.clone(), free, ..Self::default() })
+        Ok(Self { listed: Listed::new(free.clone()), free, ..Self::default() })
     }
 
     /// Pages that can be allocated now.
@@ -265,11 +355,6 @@ impl FreePages {
     /// Pages that wait for a reader or for the next write transaction.
     pub fn pending_count(&self) -> u64 {
         self.listed.count() - self.free.count()
-    }
-
-    /// Free and pending pages.
-    pub(crate) fn listed_count(&self) -> u64 {
-        self.listed.count()
     }
 
     /// Free and pending pages, ascending.
@@ -295,32 +380,48 @@ impl FreePages {
                 Some(&reader) if reader < pending.death => {
                     self.blocked.entry(reader).or_default().push(pending);
                 }
-                _ => {
-                    for page in pending.run.pages() {
-                        self.free.insert(page);
-                    }
-                }
+                _ => self.make_free(pending.run),
             }
         }
     }
 
+    fn make_free(&mut self, run: Run) {
+        let twice = self.free.insert_run(run);
+        debug_assert!(twice.is_ok(), "a page that waited was not free");
+    }
+
     /// The lowest free run of `length` pages.
     pub fn take(&mut self, length: u64) -> Option<Run> {
-        let start = self.free.lowest_run(length)?;
-        let run = Run { start, length };
-        for page in run.pages() {
-            self.free.remove(page);
-            self.listed.remove(page);
-        }
+        let run = Run { start: self.free.lowest_run(length)?, length };
+        self.free.remove_run(run);
+        self.listed.remove(run);
+        // Whatever is written there now, it is no freelist that was known.
+        self.listed.forget(run);
         Some(run)
+    }
+
+    /// Sets pages of a former freelist aside, all of them free, whose contents are known: they stay listed, but `take` does not find them.
+    pub(crate) fn set_aside(&mut self) -> Option<Run> {
+        let run = self.listed.best_place(|run| self.free.contains_run(run))?;
+        self.free.remove_run(run);
+        Some(run)
+    }
+
+    /// Takes back [`FreePages::set_aside`].
+    pub(crate) fn put_back(&mut self, run: Run) {
+        self.make_free(run);
+    }
+
+    /// Takes what was set aside; as [`FreePages::take`], but what the pages hold stays known.
+    pub(crate) fn take_aside(&mut self, run: Run) {
+        self.listed.remove(run);
     }
 
     /// Gives back what `take` gave: the transaction came to nothing.
     pub fn untake(&mut self, run: Run) {
-        for page in run.pages() {
-            self.free.insert(page);
-            self.listed.insert(page);
-        }
+        self.make_free(run);
+        let twice = self.listed.insert(run);
+        debug_assert!(twice.is_ok(), "a page that was taken was not listed");
     }
 
     /// Lists `run` as freed by the transaction that is being committed.
@@ -328,22 +429,18 @@ impl FreePages {
     /// # Errors
     /// [`Rule::FreedTwice`]; nothing of this run is listed then.
     pub fn list(&mut self, run: Run) -> Result<(), Damage> {
-        for page in run.pages() {
-            if !self.listed.insert(page) {
-                for done in run.start..page {
-                    self.listed.remove(done);
-                }
-                return Err(Damage { page, offset: 0, rule: Rule::FreedTwice, found: page, expected: 0 });
-            }
-        }
-        Ok(())
+        self.listed.insert(run).map_err(|page| Damage {
+            page,
+            offset: 0,
+            rule: Rule::FreedTwice,
+            found: page,
+            expected: 0,
+        })
     }
 
     /// Takes back a `list`: the transaction came to nothing.
     pub fn unlist(&mut self, run: Run) {
-        for page in run.pages() {
-            self.listed.remove(page);
-        }
+        self.listed.remove(run);
     }
 
     /// What a durable commit of transaction `txid` changed: `freed` was listed before, `taken` is in use. `readers`: whether any is open.
@@ -386,7 +483,8 @@ mod tests {
         assert_eq!(set.lowest_run(3), Some(63));
         assert_eq!(set.lowest_run(4), Some(4094));
         assert_eq!(set.lowest_run(5), None);
-        assert!(set.remove(64) && !set.remove(64));
+        set.remove_run(run(64, 1));
+        assert!(!set.contains(64));
         assert_eq!(set.lowest_run(3), Some(4094));
         assert_eq!(ids(&set), [3, 5, 6, 63, 65, 4094, 4095, 4096, 4097, 9000]);
     }
@@ -400,7 +498,7 @@ mod tests {
         }
         assert_eq!(set.lowest_run(12_900), Some(100));
         assert_eq!(set.lowest_run(12_901), None);
-        set.remove(5000);
+        set.remove_run(run(5000, 1));
         assert_eq!(set.lowest_run(4901), Some(5001));
         assert_eq!(set.lowest_run(4900), Some(100));
     }
@@ -423,7 +521,10 @@ mod tests {
                 if add {
                     assert_eq!(set.insert(page), naive.insert(page));
                 } else {
-                    assert_eq!(set.remove(page), naive.remove(&page));
+                    assert_eq!(set.contains(page), naive.remove(&page));
+                    if set.contains(page) {
+                        set.remove_run(run(page, 1));
+                    }
                 }
             }
             let wanted = 1 + random() % 30;

@@ -17,6 +17,7 @@ mod dump;
 mod error;
 #[doc(hidden)]
 pub mod free;
+mod freelist;
 mod image;
 pub mod io;
 mod iter;

@@ -14,8 +14,9 @@ use crate::cursor::Cursor;
 use crate::db::{Published, Writer};
 use crate::error::{Error, Result, Usage};
 use crate::free::{FreePages, Run};
+use crate::freelist::Listed;
 use crate::io::Storage;
-use crate::page::{FreelistPage, LONG_FREELIST, Meta, NO_FREELIST, PAGE_HEADER_BYTES, PageHeader, PageKind};
+use crate::page::{Meta, NO_FREELIST};
 use crate::raw_file::{RawBytes, RawFile};
 use crate::source::Source;
 use crate::tx::{Core, root_id};
@@ -557,13 +558,43 @@ struct Pages<'a> {
     max_size: u64,
     taken: Vec<Run>,
     fresh: Vec<Run>,
+    /// Free pages kept for the freelist, as long as there are others.
+    aside: Option<Run>,
+}
+
+impl Pages<'_> {
+    fn put_back(&mut self) -> bool {
+        let aside = self.aside.take();
+        aside.inspect(|&run| self.free.put_back(run)).is_some()
+    }
+
+    /// Pages for the freelist as it is listed: those set aside, if they suit it.
+    fn allocate_list(&mut self) -> Result<Run> {
+        let needed = self.free.listed.pages_needed(self.page_size);
+        if let Some(run) = self.aside.take_if(|run| Listed::suits(run.length, needed)) {
+            self.free.take_aside(run);
+            self.taken.push(run);
+            return Ok(run);
+        }
+        self.put_back();
+        if let Some(run) = self.free.take(Listed::pages_wanted(needed)) {
+            self.taken.push(run);
+            return Ok(run);
+        }
+        Ok(Run { start: self.allocate(needed)?, length: needed })
+    }
 }
 
 impl Allocate for Pages<'_> {
     fn allocate(&mut self, pages: u64) -> Result<u64> {
-        if let Some(run) = self.free.take(pages) {
-            self.taken.push(run);
-            return Ok(run.start);
+        loop {
+            if let Some(run) = self.free.take(pages) {
+                self.taken.push(run);
+                return Ok(run.start);
+            }
+            if !self.put_back() {
+                break;
+            }
         }
         let start = self.high_water;
         let needed = (start + pages).saturating_mul(self.page_size);
@@ -593,6 +624,7 @@ impl<'a, 'db> Commit<'a, 'db> {
         let Writer { free, work, file_bytes, buffer, .. } = writer;
         let db = &*core.db;
         let Some(free) = free.as_mut() else { return Err((Usage::FreePagesNotLoaded.into(), false)) };
+        let aside = if db.options.no_freelist_sync { None } else { free.set_aside() };
         let mut pages = Pages {
             free,
             high_water: core.meta.high_water,
@@ -600,9 +632,11 @@ impl<'a, 'db> Commit<'a, 'db> {
             max_size: db.options.max_size,
             taken: Vec::new(),
             fresh: Vec::new(),
+            aside,
         };
         let mut listed = Vec::new();
         let result = Self::write_all(core, work, &mut pages, &mut listed, file_bytes, buffer);
+        pages.put_back();
         let (taken, fresh) = (std::mem::take(&mut pages.taken), std::mem::take(&mut pages.fresh));
         let published = match result {
             Ok(published) => published,
@@ -613,6 +647,7 @@ impl<'a, 'db> Commit<'a, 'db> {
                 for run in taken {
                     free.untake(run);
                 }
+                free.listed.forget_all();
                 return Err((error, poison));
             }
         };
@@ -648,12 +683,9 @@ impl<'a, 'db> Commit<'a, 'db> {
             pages.free.list(run).map_err(|damage| undo(damage.into()))?;
             listed.push(run);
         }
-        let (freelist, freelist_bytes) = if db.options.no_freelist_sync {
-            (NO_FREELIST, 0)
-        } else {
-            let needed = FreelistPage::bytes_for(pages.free.listed_count()) / db.page_size + 1;
-            let start = pages.allocate(needed).map_err(undo)?;
-            (start, (needed * db.page_size) as usize)
+        let list = match db.options.no_freelist_sync {
+            true => None,
+            false => Some(pages.allocate_list().map_err(undo)?),
         };
 
         let started = Instant::now();
@@ -668,22 +700,22 @@ impl<'a, 'db> Commit<'a, 'db> {
         let all = pages.taken.iter().chain(&pages.fresh);
         work.counters.page_alloc += all.map(|run| run.length * db.page_size).sum::<u64>();
 
-        let write = |page: u64, bytes: &[u8]| {
-            if let Some(digests) = &db.digests {
-                digests.forget(page);
-            }
-            let offset = page * db.page_size;
+        let write_at = |offset: u64, bytes: &[u8]| {
             if store_to.is_some_and(|map| map.store(offset, bytes)) {
                 return Ok(());
             }
             db.storage.write_at(offset, bytes).map_err(|error| Error::io("write", offset, error))
         };
+        let write = |page: u64, bytes: &[u8]| {
+            if let Some(digests) = &db.digests {
+                digests.forget(page);
+            }
+            write_at(page * db.page_size, bytes)
+        };
         work.for_each_write(&write).map_err(undo)?;
         let mut writes = work.write_count() as u64;
-        if freelist_bytes > 0 {
-            encode_freelist(pages.free, freelist, freelist_bytes, db.page_size, buffer);
-            write(freelist, buffer).map_err(undo)?;
-            writes += 1;
+        if let Some(run) = list {
+            writes += pages.free.listed.write(run, db.page_size, buffer, write_at).map_err(undo)?;
         }
         // What was just written must be visible to the readers of the new state.
         *file_bytes = (*file_bytes).max(needed);
@@ -695,6 +727,7 @@ impl<'a, 'db> Commit<'a, 'db> {
             }
             db.storage.sync().map_err(|error| (Error::io("sync", 0, error), true))?;
         }
+        let freelist = list.map_or(NO_FREELIST, |run| run.start);
         let meta = Meta { root, freelist, high_water: pages.high_water, txid: work.txid(), ..core.meta };
         let page = meta.txid % 2;
         if db.options.strict_mode {
@@ -770,28 +803,4 @@ impl RawBytes for Stored<'_> {
             _ => Err(io::ErrorKind::UnexpectedEof.into()),
         }
     }
-}
-
-/// The freelist page: free and pending ids, ascending.
-fn encode_freelist(free: &FreePages, page: u64, bytes: usize, page_size: u64, buffer: &mut Vec<u8>) {
-    let count = free.listed_count();
-    let overflow = (bytes as u64 / page_size - 1) as u32;
-    buffer.clear();
-    buffer.resize(PAGE_HEADER_BYTES, 0);
-    let short = u16::try_from(count).ok().filter(|&count| count < LONG_FREELIST);
-    let header = PageHeader {
-        id: page,
-        flags: PageKind::Freelist.flags(),
-        count: short.unwrap_or(LONG_FREELIST),
-        overflow,
-    };
-    header.write(buffer);
-    if short.is_none() {
-        buffer.extend_from_slice(&count.to_le_bytes());
-    }
-    for id in free.listed() {
-        buffer.extend_from_slice(&id.to_le_bytes());
-    }
-    debug_assert!(buffer.len() <= bytes, "the size was computed for at least as many ids");
-    buffer.resize(bytes, 0);
 }
