@@ -9,10 +9,11 @@
 //! - D2: a commit makes the table forget each page it is about to write, when no reader can reach the old contents any more and
 //!   none can reach the new ones yet: the lock of `readers.rs` lies between each of the three;
 //! - D3: a sequence number before and after shows that nobody wrote into the place meanwhile, as in every sequence lock;
-//! - D4: heads keep the order of keys, so a head that differs from the sought one decides, and equal ones decide nothing.
+//! - D4: heads keep the order of keys that agree where the page's keys all agree, so a head that differs from the sought one decides, and equal
+//!   ones decide nothing.
 //!
 //! `tests/loom.rs` has models of D2 and D3 and twins without them. Never follows a reference and never allocates. Limits: pages below 2^32,
-//! branches of up to 512 children whose common prefix has at most 32 bytes; of leaves with more than 36 keys every n-th.
+//! branches of up to 512 children whose keys agree in at most 64 bytes before they can be told apart; of leaves with more than 36 keys every n-th.
 
 use core::ops::Deref;
 
@@ -39,14 +40,17 @@ const LEAF_HEADER: usize = 2;
 pub(crate) const GROUPS: usize = 9;
 /// Data offsets to a word, in units of which a page has 256.
 const OFFSETS: usize = 8;
-/// Words before the samples of a branch: tag, sequence number, head of the first key, candidate, and the common prefix.
+/// Words before the samples of a branch: tag, sequence number, head of the first key, candidate, and the bytes that all keys have.
 const BRANCH_HEADER: usize = 8;
 const SEQUENCE: usize = 1;
 const LOW: usize = 2;
 const CANDIDATE: usize = 3;
 const PREFIX: usize = 4;
-/// Bytes of the longest common prefix that is kept, and so of the longest under which a digest can be certain.
-const PREFIX_BYTES: usize = 8 * (BRANCH_HEADER - PREFIX);
+/// Words of common bytes in the header, and more of them behind the children, where most branches need none.
+const NEAR_PREFIX: usize = BRANCH_HEADER - PREFIX;
+const FAR_PREFIX: usize = 4;
+/// Common bytes that are kept, and so the most before the place where keys differ under which a digest can be certain.
+const PREFIX_BYTES: usize = 8 * (NEAR_PREFIX + FAR_PREFIX);
 /// Children that share a sample.
 pub(crate) const BLOCK: usize = 16;
 /// Branches of more children get no digest.
@@ -68,42 +72,125 @@ fn head(key: &[u8], prefix: usize) -> u64 {
     rest.iter().fold(0, |head, &byte| head << 8 | u64::from(byte)) << (8 * (8 - rest.len() as u32) % 64)
 }
 
+/// The first `count` bytes of a word, as they stand in a key.
+#[inline(always)]
+fn leading(count: usize) -> u64 {
+    if count >= 8 { u64::MAX } else { !(u64::MAX >> (8 * count)) }
+}
+
 fn common_prefix(first: &[u8], last: &[u8]) -> usize {
     first.iter().zip(last).take_while(|(a, b)| a == b).count()
 }
 
-/// How keys of one page become numbers: `(head − low) >> shift`, which keeps their order.
+/// How keys of one page become numbers: `(head − low) >> shift`, which keeps their order. The head is the eight bytes behind the common prefix; or, where
+/// all keys agree again after a few of them, as in `tenant-07/object/5f…`, those few and then the bytes behind what they agree in.
 #[derive(Clone, Copy)]
 struct Scale {
     prefix: usize,
+    /// Bytes behind the prefix in which keys differ, and bytes behind those in which they agree; 8 and 0 if there is no such place.
+    differ: usize,
+    agree: usize,
     low: u64,
     shift: u32,
 }
 
+/// Words behind the common prefix in which it is looked for bytes that all keys have.
+const LOOKED_AT: usize = 5;
+
 impl Scale {
-    /// For keys between `first` and `last`, in `bits` bits.
-    fn of(first: &[u8], last: &[u8], bits: u32) -> Option<Self> {
+    const PREFIX_MOST: usize = (1 << 12) - 1;
+    const AGREE_MOST: usize = (1 << 5) - 1;
+    const EXTRA_BITS: u32 = 6;
+
+    /// For `count` ascending keys, in `bits` bits.
+    fn of<'k>(count: usize, key: impl Fn(usize) -> Option<&'k [u8]>, bits: u32) -> Option<Self> {
+        let (first, last) = (key(0)?, key(count.checked_sub(1)?)?);
         let prefix = common_prefix(first, last);
-        let (low, high) = (head(first, prefix), head(last, prefix));
+        let (differ, agree) = Self::agreement(count, &key, first, prefix)?;
+        let scale = Self { prefix, differ, agree, low: 0, shift: 0 };
+        let (low, high) = (scale.head(first), scale.head(last));
         let width = u64::BITS - high.checked_sub(low)?.leading_zeros();
-        (prefix <= usize::from(u16::MAX)).then_some(Self { prefix, low, shift: width.saturating_sub(bits) })
+        (prefix <= Self::PREFIX_MOST).then_some(Self { low, shift: width.saturating_sub(bits), ..scale })
+    }
+
+    /// The longest run of bytes behind the prefix that all keys have, if it begins within a head: how many bytes before it differ, and its length.
+    fn agreement<'k>(
+        count: usize,
+        key: impl Fn(usize) -> Option<&'k [u8]>,
+        first: &[u8],
+        prefix: usize,
+    ) -> Option<(usize, usize)> {
+        let mut differing = [0; LOOKED_AT];
+        let mut shortest = usize::MAX;
+        for index in 0..count {
+            let key = key(index)?;
+            shortest = shortest.min(key.len());
+            for (word, differing) in differing.iter_mut().enumerate() {
+                *differing |= head(key, prefix + 8 * word) ^ head(first, prefix + 8 * word);
+            }
+        }
+        let reach = shortest.saturating_sub(prefix).min(8 * LOOKED_AT);
+        let agrees = |at: usize| at < reach && (differing[at / 8] >> (56 - 8 * (at % 8))) & 0xFF == 0;
+        let (mut best, mut at) = ((8, 0), 1);
+        while at < 8 {
+            let length = (at..reach).take_while(|&at| agrees(at)).count();
+            if length > best.1 {
+                best = (at, length.min(Self::AGREE_MOST));
+            }
+            at += length + 1;
+        }
+        Some(best)
+    }
+
+    /// Where the bytes that decide end to be looked for: all before them but those that differ are the same in all keys.
+    #[inline(always)]
+    fn common_end(self) -> usize {
+        if self.agree == 0 { self.prefix } else { self.prefix + self.differ + self.agree }
+    }
+
+    /// Which bytes of word `word` of a key are the same in all keys before [`Scale::common_end`].
+    #[inline(always)]
+    fn common_bytes(self, word: usize) -> u64 {
+        let upto = |end: usize| leading(end.saturating_sub(8 * word));
+        if self.agree == 0 {
+            return upto(self.prefix);
+        }
+        upto(self.common_end()) & !(upto(self.prefix + self.differ) & !upto(self.prefix))
+    }
+
+    #[inline(always)]
+    fn head(self, key: &[u8]) -> u64 {
+        let near = head(key, self.prefix);
+        if self.agree == 0 {
+            return near;
+        }
+        near & leading(self.differ) | head(key, self.common_end()) >> (8 * self.differ % 64)
     }
 
     #[inline(always)]
     fn digest(self, key: &[u8], most: u64) -> u64 {
-        (head(key, self.prefix).saturating_sub(self.low) >> self.shift).min(most)
+        (self.head(key).saturating_sub(self.low) >> self.shift).min(most)
     }
 
-    /// With a page's number and one more byte, as one word; `None` if the number needs more than 32 bits.
+    /// With a page's number and six more bits, as one word; `None` if the number needs more than 32 bits.
     fn pack(self, page: u64, extra: u8) -> Option<u64> {
         let page = u64::from(u32::try_from(page).ok()?);
-        Some(page << 32 | (self.prefix as u64) << 16 | u64::from(self.shift) << 8 | u64::from(extra))
+        let fields = [
+            (self.prefix as u64, 12),
+            (self.differ as u64 - 1, 3),
+            (self.agree as u64, 5),
+            (u64::from(self.shift), 6),
+            (u64::from(extra), Self::EXTRA_BITS),
+        ];
+        (u32::from(extra) >> Self::EXTRA_BITS == 0)
+            .then(|| fields.iter().fold(page, |word, &(field, bits)| word << bits | field))
     }
 
     #[inline(always)]
     fn unpack(word: u64, low: u64) -> (Self, u8) {
-        let prefix = usize::from((word >> 16) as u16);
-        (Self { prefix, low, shift: (word >> 8) as u32 & 63 }, word as u8)
+        let field = |at: u32, bits: u32| (word >> at & ((1 << bits) - 1)) as usize;
+        let (prefix, differ, agree) = (field(20, 12), field(17, 3) + 1, field(12, 5));
+        (Self { prefix, differ, agree, low, shift: field(6, 6) as u32 }, field(0, Self::EXTRA_BITS) as u8)
     }
 }
 
@@ -209,7 +296,7 @@ impl<W: Deref<Target = [AtomicU64]>, const GROUPS: usize> Leaves<W, GROUPS> {
     pub fn is_stale(&self, page: u64, index: usize, data: u64) -> bool {
         let slot = self.slot(page);
         let word = slot[0].load(Ordering::Relaxed);
-        let step = usize::from(word as u8).max(1);
+        let step = usize::from(Scale::unpack(word, 0).1).max(1);
         let at = index / step;
         if !is_of(word, page) || at >= Self::KEYS || !index.is_multiple_of(step) {
             return false;
@@ -236,9 +323,10 @@ impl<W: Deref<Target = [AtomicU64]>, const GROUPS: usize> Leaves<W, GROUPS> {
             return Built::No;
         }
         let step = count.div_ceil(Self::KEYS);
-        let (Ok(extra), Some(last)) = (u8::try_from(step), count.checked_sub(1)) else { return Built::No };
-        let (Some((first, _)), Some((last, _))) = (key(0), key(last)) else { return Built::No };
-        let Some(scale) = Scale::of(first, last, DIGEST_BITS) else { return Built::No };
+        let Ok(extra) = u8::try_from(step) else { return Built::No };
+        let Some(scale) = Scale::of(count, |index| Some(key(index)?.0), DIGEST_BITS) else {
+            return Built::No;
+        };
         let Some(word) = scale.pack(page, extra) else { return Built::No };
         slot[1].store(scale.low, Ordering::Relaxed);
         let mut offsets = 0;
@@ -294,7 +382,7 @@ pub struct Branches<W, const BLOCK: usize> {
 impl<W: Deref<Target = [AtomicU64]>, const BLOCK: usize> Branches<W, BLOCK> {
     /// Words for one branch of up to `children` children.
     fn slot_words(children: usize) -> usize {
-        BRANCH_HEADER + Self::sample_words(children) + children
+        BRANCH_HEADER + Self::sample_words(children) + children + FAR_PREFIX.next_multiple_of(LINE)
     }
 
     fn sample_words(children: usize) -> usize {
@@ -364,8 +452,8 @@ impl<W: Deref<Target = [AtomicU64]>, const BLOCK: usize> Branches<W, BLOCK> {
         let entry = children[index].load(Ordering::Relaxed);
         // D4: the head below is below and the one behind is above, or the first is above already.
         let mut certain = not_above == 0 || entry >> 32 != digest;
-        if scale.prefix != 0 {
-            certain &= Self::shares_prefix(slot, key, scale.prefix);
+        if scale.common_end() != 0 {
+            certain &= self.shares_bytes(slot, key, scale);
         }
         // Pairs with the fence of `write`: if any word above came from a later write, the number read now is that write's or a later one (D3).
         fence(Ordering::Acquire);
@@ -373,11 +461,25 @@ impl<W: Deref<Target = [AtomicU64]>, const BLOCK: usize> Branches<W, BLOCK> {
         Some(ChildGuess { index, child: u64::from(entry as u32), certain, above_leaves: above_leaves != 0 })
     }
 
-    fn shares_prefix(slot: &[AtomicU64], key: &[u8], prefix: usize) -> bool {
-        let Some(key) = key.get(..prefix) else { return false };
-        prefix <= PREFIX_BYTES
-            && (0..prefix.div_ceil(8))
-                .all(|word| slot[PREFIX + word].load(Ordering::Relaxed) == head(key, 8 * word))
+    /// Where word `word` of the common bytes stands.
+    #[inline(always)]
+    fn prefix_word(&self, word: usize) -> usize {
+        if word < NEAR_PREFIX {
+            PREFIX + word
+        } else {
+            self.first_child() + self.children + word - NEAR_PREFIX
+        }
+    }
+
+    /// Whether `key` has the bytes that all separators have before the last that differ (D4).
+    #[inline(always)]
+    fn shares_bytes(&self, slot: &[AtomicU64], key: &[u8], scale: Scale) -> bool {
+        let end = scale.common_end();
+        end <= key.len().min(PREFIX_BYTES)
+            && (0..end.div_ceil(8)).all(|word| {
+                let common = slot[self.prefix_word(word)].load(Ordering::Relaxed);
+                (common ^ head(key, 8 * word)) & scale.common_bytes(word) == 0
+            })
     }
 
     /// Whether branch `page` has a digest with another child in place `index` than `child`.
@@ -424,8 +526,8 @@ impl<W: Deref<Target = [AtomicU64]>, const BLOCK: usize> Branches<W, BLOCK> {
             slot[CANDIDATE].store(page, Ordering::Relaxed);
             return Built::No;
         }
-        let (Some((first, _)), Some((last, _))) = (key(0), key(count - 1)) else { return Built::No };
-        let Some(scale) = Scale::of(first, last, u32::BITS) else { return Built::No };
+        let Some((first, _)) = key(0) else { return Built::No };
+        let Some(scale) = Scale::of(count, |index| Some(key(index)?.0), u32::BITS) else { return Built::No };
         let Some(word) = scale.pack(page, u8::from(above_leaves)) else { return Built::No };
         if (0..count).any(|index| key(index).is_none_or(|(_, child)| child > u64::from(u32::MAX))) {
             return Built::No;
@@ -436,9 +538,8 @@ impl<W: Deref<Target = [AtomicU64]>, const BLOCK: usize> Branches<W, BLOCK> {
             let (used, bit) = self.used_bit(page);
             used.fetch_or(bit, Ordering::Relaxed);
             slot[LOW].store(scale.low, Ordering::Relaxed);
-            for word in 0..scale.prefix.min(PREFIX_BYTES).div_ceil(8) {
-                let part = &first[..scale.prefix.min(PREFIX_BYTES)];
-                slot[PREFIX + word].store(head(part, 8 * word), Ordering::Relaxed);
+            for word in 0..scale.common_end().min(PREFIX_BYTES).div_ceil(8) {
+                slot[self.prefix_word(word)].store(head(first, 8 * word), Ordering::Relaxed);
             }
             let first_child = self.first_child();
             for index in 0..self.children {
@@ -492,7 +593,7 @@ pub(crate) struct Digests {
 
 impl Digests {
     /// Of a total of `bytes` this share is for branches, of which there are few, but each is larger.
-    const BRANCH_SHARE: usize = 4;
+    const BRANCH_SHARE: usize = 2;
 
     /// Tables of at most `bytes` together; `None` if that is too little, or if the system has no address space for them.
     pub(crate) fn new(bytes: u64, page_size: u64) -> Option<Self> {
@@ -606,6 +707,24 @@ mod tests {
             (0..length).map(|_| random(seed, bytes) as u8).collect()
         };
         match kind {
+            6 => {
+                let mut key = b"t00/object/by-name/and-more-that-all-keys-have/".to_vec();
+                (key[1], key[2]) = (b'0' + random(seed, 2) as u8, b'0' + random(seed, 10) as u8);
+                key.truncate(if random(seed, 20) == 0 {
+                    random(seed, 47) as usize
+                } else {
+                    3 + random(seed, 30) as usize * 2
+                });
+                [key, any(seed, 6, 4)].concat()
+            }
+            7 => {
+                let tenant = random(seed, 5) as u8;
+                let mut key = [&[7; 3][..], &[tenant], b"/object/by-name/", &any(seed, 5, 256)].concat();
+                if random(seed, 16) == 0 {
+                    key[9] = random(seed, 256) as u8;
+                }
+                key
+            }
             0 => any(seed, 16, 256),
             1 => {
                 let length = 1 + random(seed, 4);
@@ -621,6 +740,9 @@ mod tests {
         }
     }
 
+    /// Kinds of keys.
+    const KINDS: u64 = 8;
+
     fn keys(seed: &mut u64, kind: u64, most: u64) -> Vec<Vec<u8>> {
         let wanted = 1 + random(seed, most);
         let mut keys: Vec<Vec<u8>> = (0..wanted).map(|_| key(seed, kind)).collect();
@@ -634,15 +756,15 @@ mod tests {
         let (mut seed, mut certain, mut asked) = (3, 0, 0);
         let rounds = if cfg!(miri) { 12 } else { 1500 };
         for round in 0..rounds {
-            let table = Branches::<_, 16>::new(words(400), 128).unwrap();
-            let separators = keys(&mut seed, round % 6, 128);
+            let table = Branches::<_, 16>::new(words(600), 128).unwrap();
+            let separators = keys(&mut seed, round % KINDS, 128);
             let at = |index: usize| separators.get(index).map(|key| (&key[..], 100 + index as u64));
             assert_eq!(table.learn(9, separators.len(), true, true, at), Built::New);
             for other in 0..60 {
                 // Of the same kind, of another, and the separators themselves.
                 let sought = match other % 3 {
-                    0 => key(&mut seed, round % 6),
-                    1 => key(&mut seed, other % 6),
+                    0 => key(&mut seed, round % KINDS),
+                    1 => key(&mut seed, other % KINDS),
                     _ => separators[random(&mut seed, separators.len() as u64) as usize].clone(),
                 };
                 let expected = separators.partition_point(|key| *key <= sought).saturating_sub(1);
@@ -651,7 +773,7 @@ mod tests {
                     assert_eq!((guess.index, guess.child), (expected, 100 + expected as u64), "{sought:?}");
                     certain += 1;
                 }
-                asked += u32::from(other % 3 == 0 && round % 6 == 0);
+                asked += u32::from(other % 3 == 0 && round % KINDS == 0);
             }
             assert!(table.guess(9 + 64, b"k").is_none(), "another page");
             table.forget(9);
@@ -666,7 +788,7 @@ mod tests {
         let rounds = if cfg!(miri) { 12 } else { 1500 };
         for round in 0..rounds {
             let table = Leaves::<_, GROUPS>::new(words(64), 4096).unwrap();
-            let all = keys(&mut seed, round % 6, 90);
+            let all = keys(&mut seed, round % KINDS, 90);
             let at = |index: usize| all.get(index).map(|key| (&key[..], 40 * index as u64));
             assert_eq!(table.learn(5, all.len(), false, at), Built::No, "only when asked again");
             assert_eq!(table.learn(5, all.len(), false, at), Built::New);
@@ -674,19 +796,19 @@ mod tests {
                 let sought = if other % 2 == 0 {
                     all[random(&mut seed, all.len() as u64) as usize].clone()
                 } else {
-                    key(&mut seed, round % 6)
+                    key(&mut seed, round % KINDS)
                 };
                 let expected = all.binary_search(&sought);
                 let expected = (expected.unwrap_or_else(|place| place), expected.is_ok());
                 let guess = table.guess(5, &sought).unwrap();
                 for from in [guess.index, random(&mut seed, 200) as usize] {
                     let found = gallop(all.len(), from, |index| {
-                        looked_at += u32::from(from == guess.index && round % 6 == 0 && all.len() <= 36);
+                        looked_at += u32::from(from == guess.index && round % KINDS == 0 && all.len() <= 36);
                         Ok::<_, ()>(compare_keys(&all[index], &sought))
                     });
                     assert_eq!(found, Ok(expected));
                 }
-                searches += u32::from(round % 6 == 0 && all.len() <= 36);
+                searches += u32::from(round % KINDS == 0 && all.len() <= 36);
                 if guess.there {
                     assert!(guess.data.abs_diff(40 * guess.index as u64) < 16, "{guess:?}");
                 }

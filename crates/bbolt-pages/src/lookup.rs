@@ -20,6 +20,9 @@ use crate::source::Source;
 /// at first.
 const FETCHED_KEYS: usize = 32;
 
+/// Bytes of a line.
+const LINE_BYTES: usize = 64;
+
 /// Asks for the keys that the search of a leaf will look at: each is a cache line of its own, and one after the other they would cost a miss each.
 #[inline(always)]
 fn prefetch_keys(source: &Source<'_>, leaf: &Leaf<'_>) {
@@ -86,6 +89,9 @@ fn element_at(index: usize) -> u64 {
 fn prefetch_guess(source: &Source<'_>, id: u64, guess: LeafGuess, key: &[u8]) {
     source.prefetch(id, element_at(guess.index), 1);
     source.prefetch(id, guess.data, 1);
+    for line in 1..key.len().div_ceil(LINE_BYTES) {
+        source.prefetch(id, guess.data + (LINE_BYTES * line) as u64, 1);
+    }
     if guess.there {
         source.prefetch(id, guess.data + key.len() as u64, 1);
     } else {

@@ -174,7 +174,7 @@ fn a_reader_that_is_not_listed_is_found() {
 type Digests = Branches<Vec<AtomicU64>, 2>;
 
 fn digests() -> Digests {
-    Branches::new((0..8 + 8 + 1 + 2).map(|_| AtomicU64::new(0)).collect(), 2).expect("one place")
+    Branches::new((0..8 + 8 + 1 + 2 + 8).map(|_| AtomicU64::new(0)).collect(), 2).expect("one place")
 }
 
 /// The child of page `page` that leads to `m` when transaction `txid` wrote it, and the other one.
