@@ -411,27 +411,38 @@ impl<W: Deref<Target = [AtomicU64]>, const BLOCK: usize> Branches<W, BLOCK> {
         BRANCH_HEADER + Self::sample_words(self.children)
     }
 
+    /// Where place `place` starts. A page has two: the one of its number, and the one beside it, if the first is another page's.
     #[inline(always)]
-    fn start(&self, page: u64) -> usize {
+    fn start(&self, place: u64) -> usize {
         let bits = Self::bit_words(self.mask as usize + 1);
-        bits + (page & self.mask) as usize * Self::slot_words(self.children)
+        bits + (place & self.mask) as usize * Self::slot_words(self.children)
     }
 
     #[inline(always)]
-    fn slot(&self, page: u64) -> &[AtomicU64] {
-        let start = self.start(page);
+    fn slot(&self, place: u64) -> &[AtomicU64] {
+        let start = self.start(place);
         &self.words[start..start + Self::slot_words(self.children)]
     }
 
-    fn used_bit(&self, page: u64) -> (&AtomicU64, u64) {
-        let slot = page & self.mask;
+    /// The place that holds a digest of `page`.
+    #[inline(always)]
+    fn place_of(&self, page: u64) -> Option<u64> {
+        let holds = |place| is_of(self.slot(place)[0].load(Ordering::Relaxed), page);
+        if holds(page) {
+            return Some(page);
+        }
+        Some(page ^ 1).filter(|&beside| holds(beside))
+    }
+
+    fn used_bit(&self, place: u64) -> (&AtomicU64, u64) {
+        let slot = place & self.mask;
         (&self.words[slot as usize / 64], 1 << (slot % 64))
     }
 
     /// Which child of branch `page` leads to `key`; `None` if it has no digest.
     #[inline(always)]
     pub fn guess(&self, page: u64, key: &[u8]) -> Option<ChildGuess> {
-        let slot = self.slot(page);
+        let slot = self.slot(self.place_of(page)?);
         // Acquire pairs with the Release at the end of `write`: who sees the number sees what was written under it.
         let sequence = slot[SEQUENCE].load(Ordering::Acquire);
         let word = slot[0].load(Ordering::Relaxed);
@@ -485,9 +496,9 @@ impl<W: Deref<Target = [AtomicU64]>, const BLOCK: usize> Branches<W, BLOCK> {
     /// Whether branch `page` has a digest with another child in place `index` than `child`.
     #[inline]
     pub fn is_stale(&self, page: u64, index: usize, child: u64) -> bool {
-        let slot = self.slot(page);
-        is_of(slot[0].load(Ordering::Relaxed), page)
-            && index < self.children
+        let Some(place) = self.place_of(page) else { return false };
+        let slot = self.slot(place);
+        index < self.children
             && u64::from(slot[self.first_child() + index].load(Ordering::Relaxed) as u32) != child
     }
 
@@ -521,7 +532,9 @@ impl<W: Deref<Target = [AtomicU64]>, const BLOCK: usize> Branches<W, BLOCK> {
         if count == 0 || count > self.children {
             return Built::No;
         }
-        let slot = self.slot(page);
+        let free = |place: &u64| self.slot(*place)[0].load(Ordering::Relaxed) == 0;
+        let place = self.place_of(page).or([page, page ^ 1].into_iter().find(free)).unwrap_or(page);
+        let slot = self.slot(place);
         if !again && slot[CANDIDATE].load(Ordering::Relaxed) != page {
             slot[CANDIDATE].store(page, Ordering::Relaxed);
             return Built::No;
@@ -535,7 +548,7 @@ impl<W: Deref<Target = [AtomicU64]>, const BLOCK: usize> Branches<W, BLOCK> {
         let mut before = 0;
         let written = Self::write(slot, || {
             before = slot[0].load(Ordering::Relaxed);
-            let (used, bit) = self.used_bit(page);
+            let (used, bit) = self.used_bit(place);
             used.fetch_or(bit, Ordering::Relaxed);
             slot[LOW].store(scale.low, Ordering::Relaxed);
             for word in 0..scale.common_end().min(PREFIX_BYTES).div_ceil(8) {
@@ -566,15 +579,17 @@ impl<W: Deref<Target = [AtomicU64]>, const BLOCK: usize> Branches<W, BLOCK> {
     /// Forgets what is known of branch `page`, which is about to be written (D2).
     #[inline]
     pub fn forget(&self, page: u64) {
-        let (used, bit) = self.used_bit(page);
-        if used.load(Ordering::Relaxed) & bit != 0 {
-            self.forget_slot(page);
+        for place in [page, page ^ 1] {
+            let (used, bit) = self.used_bit(place);
+            if used.load(Ordering::Relaxed) & bit != 0 {
+                self.forget_at(place, page);
+            }
         }
     }
 
     #[cold]
-    fn forget_slot(&self, page: u64) {
-        let slot = self.slot(page);
+    fn forget_at(&self, place: u64, page: u64) {
+        let slot = self.slot(place);
         if is_of(slot[0].load(Ordering::Relaxed), page) {
             // If somebody else is writing there, it is about another page, whose digest takes the place of this one.
             Self::write(slot, || slot[0].store(0, Ordering::Relaxed));

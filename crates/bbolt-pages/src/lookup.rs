@@ -99,20 +99,20 @@ fn prefetch_guess(source: &Source<'_>, id: u64, guess: LeafGuess, key: &[u8]) {
     }
 }
 
-/// Searches branch `id` without help, and has it digested if this happens again.
+/// Searches a branch without help, and has it digested if this happens again: the child, where it is, and whether it is a leaf.
 #[cold]
 fn child_plain(
     source: &Source<'_>,
     digests: &Digests,
     branch: &Branch<'_>,
     key: &[u8],
-) -> Result<(usize, u64)> {
+) -> Result<(usize, u64, bool)> {
     let index = branch.search(key)?;
     let child = branch.child(index)?;
     source.prefetch_elements(child);
     let above_leaves = source.page(child)?.kind() == PageKind::Leaf;
     digests.learn_branch(branch, above_leaves, false);
-    Ok((index, child))
+    Ok((index, child, above_leaves))
 }
 
 /// The child of branch `id` that leads to `key`, searched for from the guess on.
@@ -215,10 +215,7 @@ fn descend_digested<'a>(
             None => {
                 let page = source.page(id)?;
                 match page.kind() {
-                    PageKind::Branch => {
-                        let (index, child) = child_plain(source, digests, &page.branch()?, key)?;
-                        (index, child, false)
-                    }
+                    PageKind::Branch => child_plain(source, digests, &page.branch()?, key)?,
                     PageKind::Leaf => return Ok(Some((page.leaf()?, None))),
                     kind => return Err(wrong_kind(id, kind)),
                 }
