@@ -308,6 +308,8 @@ impl<M: Memory> Core<M> {
         let generation = self.slots[slot as usize].generation + 1;
         self.slots[slot as usize] = Slot { generation, ..new };
         let id = StringId::new(slot, generation);
+        // Though nothing is there: who sees the place that is published last must not believe what lay there first.
+        self.memory.retract(slot);
         self.memory.set_word(new.at, id.to_raw());
         self.memory.set_word(new.at + 1, second_word(tag, new.len));
         self.memory.unvisit(slot);
