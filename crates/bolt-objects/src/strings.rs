@@ -15,7 +15,7 @@ use crate::strings_text::PlainText;
 /// One owner: interning takes `&mut self`, resolving `&self`. For many threads: `SharedStringPool`, with `std`.
 ///
 /// **Layout**: all memory is allocated at once, `bytes_held` bytes: 31 for each of `strings_max` strings (a slot, two index entries, one
-/// remembered tag), the rest is text in two logs and the place of pinned strings; in front of each text stand sixteen bytes.
+/// remembered tag), the rest is text in two logs and the place of pinned strings; in front of each text stand twelve bytes.
 ///
 /// **Cost**: a hit is a hash, one or two cache lines of index and those of the text, and at most one bit written; a miss evicts as many
 /// strings as the new one's length asks for and moves at most eight. After construction nothing is ever allocated, and nothing is rebuilt.

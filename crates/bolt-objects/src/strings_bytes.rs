@@ -9,7 +9,7 @@ use core::mem;
 use bytes::Bytes;
 
 use crate::strings_config::{StringError, StringId, StringPoolConfig, StringStats};
-use crate::strings_core::{Core, Memory, Put};
+use crate::strings_core::{Core, Found, Memory, Put};
 use crate::strings_index::{Index, tag_of};
 use crate::strings_places::{HEADER, LEN_MAX};
 
@@ -30,6 +30,12 @@ impl Handles {
     fn of_header(&self, at: u32) -> &Bytes {
         // Headers name numbers that exist; the low half of an id is one.
         &self.handles[self.words[at as usize] as u32 as usize]
+    }
+
+    /// The string at `at`, if it is `text`.
+    #[inline(always)]
+    fn found(&self, at: u32, text: &[u8]) -> Option<Found> {
+        (self.of_header(at) == text).then(|| Found { at, first: self.word(at), second: self.word(at + 1) })
     }
 }
 
@@ -59,11 +65,6 @@ impl Memory for Handles {
         self.words.copy_within(from..from + units as usize, to as usize);
     }
 
-    #[inline(always)]
-    fn equals(&self, at: u32, text: &[u8]) -> bool {
-        self.of_header(at) == text
-    }
-
     fn publish(&mut self, slot: u32, generation: u32, _at: u32, _len: u32) {
         if generation == 0 {
             let handle = mem::take(&mut self.handles[slot as usize]);
@@ -82,8 +83,12 @@ impl Memory for Handles {
     }
 
     #[inline(always)]
-    fn find_in(&self, bucket: usize, tag: u32, text: &[u8]) -> Option<u32> {
-        self.index.find_in(bucket, tag, |at| self.equals(at, text))
+    fn find_quick(&self, bucket: usize, tag: u32, text: &[u8]) -> Option<Found> {
+        self.found(self.index.places(bucket, tag).next()?, text)
+    }
+
+    fn find_in(&self, bucket: usize, tag: u32, text: &[u8]) -> Option<Found> {
+        self.index.places(bucket, tag).find_map(|at| self.found(at, text))
     }
 
     fn entry(&self, bucket: usize, way: usize) -> Option<u32> {

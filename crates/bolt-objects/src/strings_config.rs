@@ -8,7 +8,7 @@ use crate::strings_core::TABLE_BYTES;
 use crate::strings_places::{HEADER, LEN_MAX, UNIT};
 use crate::strings_text::LINE;
 
-/// What each string is reckoned to take when the number of strings is left to the pool: 31 bytes of tables, 16 before the text, 33 of text.
+/// What each string is reckoned to take when the number of strings is left to the pool: 31 bytes of tables, 12 before the text, 37 of text.
 const BYTES_PER_STRING: usize = 80;
 /// Strings longer than this are refused unless the configuration says otherwise, so that one text cannot sweep the pool.
 const TEXT_BYTES_MAX: usize = 64 * 1024;
@@ -57,7 +57,7 @@ impl StringPoolConfig {
         self
     }
 
-    /// So much of the budget is kept for pinned and static strings, each with 16 bytes rounded up to a power of two. Unset: an eighth of the text.
+    /// So much of the budget is kept for pinned and static strings, each with 12 bytes rounded up to a power of two. Unset: an eighth of the text.
     #[must_use]
     pub const fn pinned_bytes(mut self, bytes: usize) -> Self {
         self.pinned_bytes = Some(bytes);

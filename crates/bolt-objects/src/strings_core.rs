@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 
 use crate::strings_config::{Plan, StringError, StringId, StringStats};
 use crate::strings_index::{tag_of, ways};
-use crate::strings_places::{Blocks, Queue, UNIT, VISITED, is_string, second_word, tag_in};
+use crate::strings_places::{Blocks, FLAGS, Queue, UNIT, VISITED, is_string, second_word, tag_in};
 
 /// Strings that one operation moves instead of evicting, because they were asked for. The trace study shows what the bound costs: 0.3 % of
 /// hits at most.
@@ -34,8 +34,10 @@ pub(crate) trait Memory {
     fn set_word(&mut self, at: u32, word: u64);
     /// Moves so many units; the places may overlap.
     fn shift(&mut self, from: u32, to: u32, units: u32);
-    /// Whether the string at `at` is `text`.
-    fn equals(&self, at: u32, text: &[u8]) -> bool;
+    /// The tag of the string at `at`.
+    fn tag(&self, at: u32) -> u32 {
+        tag_in(self.word(at + 1))
+    }
     /// Whether the string was asked for since `unvisit`.
     #[inline(always)]
     fn is_visited(&self, slot: u32, at: u32) -> bool {
@@ -44,11 +46,10 @@ pub(crate) trait Memory {
     }
     /// The string is asked for. Writes only when it was not before.
     #[inline(always)]
-    fn visit(&mut self, slot: u32, at: u32) {
+    fn visit(&mut self, slot: u32, found: Found) {
         let _ = slot;
-        let word = self.word(at + 1);
-        if word & VISITED == 0 {
-            self.set_word(at + 1, word | VISITED);
+        if found.second & VISITED == 0 {
+            self.set_word(found.at + 1, found.second | VISITED);
         }
     }
     /// Forgets that the string was asked for, where its header does not.
@@ -65,12 +66,34 @@ pub(crate) trait Memory {
     fn copy_to(&self, slot: u32, at: u32, len: usize, out: &mut Vec<u8>);
     /// Buckets of the index.
     fn buckets(&self) -> usize;
-    /// The place of the string with this tag and text in a bucket.
-    fn find_in(&self, bucket: usize, tag: u32, text: &[u8]) -> Option<u32>;
+    /// `text`, where the first look at its first bucket finds it: so few instructions that a processor has several hits under way. Others, and long
+    /// texts, are for `find_in`. Here the flags of the header count.
+    #[inline(always)]
+    fn find_quick(&self, bucket: usize, tag: u32, text: &[u8]) -> Option<Found> {
+        let _ = (bucket, tag, text);
+        None
+    }
+    /// The string with this tag and text in a bucket.
+    fn find_in(&self, bucket: usize, tag: u32, text: &[u8]) -> Option<Found>;
     /// The place that an entry of the index names.
     fn entry(&self, bucket: usize, way: usize) -> Option<u32>;
     /// Sets an entry of the index: tag and place.
     fn set_entry(&mut self, bucket: usize, way: usize, entry: Option<(u32, u32)>);
+}
+
+/// A string that was found: its place, and the words of its header.
+#[derive(Clone, Copy)]
+pub(crate) struct Found {
+    pub(crate) at: u32,
+    pub(crate) first: u64,
+    pub(crate) second: u64,
+}
+
+impl Found {
+    #[inline(always)]
+    fn id(self) -> StringId {
+        StringId::from_header(self.first)
+    }
 }
 
 /// Memory that takes texts given as `S`.
@@ -205,28 +228,26 @@ impl<M: Memory> Core<M> {
         }
     }
 
-    /// The place of a text and the id in front of it.
     #[inline(always)]
-    fn find(&self, tag: u32, text: &[u8]) -> Option<(u32, StringId)> {
+    fn find_quick(&self, tag: u32, text: &[u8]) -> Option<Found> {
         let [first, _] = ways(tag, self.memory.buckets());
-        let at = match self.memory.find_in(first, tag, text) {
-            Some(at) => at,
-            None => self.find_second(tag, text)?,
-        };
-        Some((at, StringId::from_header(self.memory.word(at))))
+        self.memory.find_quick(first, tag, text)
     }
 
-    /// A place for each text beyond those that its first bucket holds: one of a hundred when the pool is full.
     #[cold]
     #[inline(never)]
-    fn find_second(&self, tag: u32, text: &[u8]) -> Option<u32> {
-        let [_, second] = ways(tag, self.memory.buckets());
-        self.memory.find_in(second, tag, text)
+    fn find(&self, tag: u32, text: &[u8]) -> Option<Found> {
+        let [first, second] = ways(tag, self.memory.buckets());
+        self.memory.find_in(first, tag, text).or_else(|| self.memory.find_in(second, tag, text))
     }
 
     #[inline]
     pub(crate) fn get(&self, tag: u32, text: &[u8]) -> Option<StringId> {
-        self.find(tag, text).map(|(_, id)| id)
+        let found = match self.find_quick(tag, text) {
+            None => self.find(tag, text),
+            found => found,
+        };
+        found.map(Found::id)
     }
 
     // Writing.
@@ -237,9 +258,23 @@ impl<M: Memory> Core<M> {
     where
         M: Put<S>,
     {
-        if let Some((at, id)) = self.find(tag, text.as_ref()) {
-            self.memory.visit(id.slot(), at);
-            return Ok(id);
+        match self.find_quick(tag, text.as_ref()) {
+            Some(found) if found.second & VISITED != 0 => Ok(found.id()),
+            _ => self.intern_slow(tag, text),
+        }
+    }
+
+    /// What is new, was not asked for before, or is not where one looks first: of a full pool's strings fifteen in a thousand, as another
+    /// one has their byte of a tag, or their first bucket is full. A function of its own, so that the other hits save no registers.
+    #[cold]
+    #[inline(never)]
+    fn intern_slow<S: AsRef<[u8]>>(&mut self, tag: u32, text: S) -> Result<StringId, StringError>
+    where
+        M: Put<S>,
+    {
+        if let Some(found) = self.find(tag, text.as_ref()) {
+            self.memory.visit(found.id().slot(), found);
+            return Ok(found.id());
         }
         self.insert(tag, text)
     }
@@ -248,13 +283,16 @@ impl<M: Memory> Core<M> {
     pub(crate) fn touch(&mut self, id: StringId) -> bool {
         let place = self.place_of(id);
         if let Some((at, _)) = place {
-            self.memory.visit(id.slot(), at);
+            self.visit(id.slot(), at);
         }
         place.is_some()
     }
 
-    #[cold]
-    #[inline(never)]
+    fn visit(&mut self, slot: u32, at: u32) {
+        let found = Found { at, first: self.memory.word(at), second: self.memory.word(at + 1) };
+        self.memory.visit(slot, found);
+    }
+
     fn insert<S: AsRef<[u8]>>(&mut self, tag: u32, text: S) -> Result<StringId, StringError>
     where
         M: Put<S>,
@@ -338,7 +376,7 @@ impl<M: Memory> Core<M> {
         let first = buckets[0];
         for way in 0..M::WAYS {
             let Some(at) = self.memory.entry(first, way) else { continue };
-            let tag = tag_in(self.memory.word(at + 1));
+            let tag = self.memory.tag(at);
             let [one, two] = ways(tag, self.memory.buckets());
             let other = if one == first { two } else { one };
             if let Some(room) = self.room(other) {
@@ -390,7 +428,7 @@ impl<M: Memory> Core<M> {
     /// Ends the life of a string whose header is still there: its ids are dead, its slot is free.
     fn evict(&mut self, slot: u32) {
         let at = self.slots[slot as usize].at;
-        if let Some((bucket, way)) = self.entry_of(tag_in(self.memory.word(at + 1)), at) {
+        if let Some((bucket, way)) = self.entry_of(self.memory.tag(at), at) {
             self.memory.set_entry(bucket, way, None);
         }
         self.memory.retract(slot);
@@ -463,12 +501,12 @@ impl<M: Memory> Core<M> {
     /// Moves header and text of a string to a place that is free but for, perhaps, itself.
     fn relocate(&mut self, slot: u32, to: u32, place: Place) {
         let Slot { at: from, len, generation, .. } = self.slots[slot as usize];
-        let tag = tag_in(self.memory.word(from + 1));
+        let tag = self.memory.tag(from);
         let entry = self.entry_of(tag, from);
         self.memory.retract(slot);
         self.memory.shift(from, to, M::units(len as usize));
-        // Without flags.
-        self.memory.set_word(to + 1, second_word(tag, len));
+        let second = self.memory.word(to + 1);
+        self.memory.set_word(to + 1, second & !FLAGS);
         self.memory.unvisit(slot);
         let moved = &mut self.slots[slot as usize];
         (moved.at, moved.place) = (to, place);
@@ -522,7 +560,7 @@ impl<M: Memory> Core<M> {
             return self.move_to(Place::Main, slot);
         }
         self.filled = true;
-        let tag = tag_in(self.memory.word(self.slots[slot as usize].at + 1));
+        let tag = self.memory.tag(self.slots[slot as usize].at);
         let ghost = self.ghost(tag);
         self.ghosts[ghost] = tag;
         self.evict(slot);
@@ -651,7 +689,7 @@ impl<M: Memory> Core<M> {
         let new = Slot { at, len: len as u32, pins: kept.pins, place: kept.place, ..Slot::free(0) };
         self.settle(entry, new, kept.slot, tag, text);
         if kept.visited {
-            self.memory.visit(kept.slot, at);
+            self.visit(kept.slot, at);
         }
         self.pinned += u32::from(kept.pins > 0);
         Ok(())

@@ -14,8 +14,8 @@ use crate::strings_text::equal_bytes;
 pub(crate) fn tag_of(text: &[u8]) -> u32 {
     let mut hasher = FxHasher::default();
     hasher.write(text);
-    // The hasher's best bits are the 26 lowest; the index goes by the highest of a tag.
-    (hasher.finish() as u32).rotate_left(6) | 1
+    // The hasher ends with a multiplication, whose best bits are the highest, and turns it by 26, so that they are the lowest: turned back.
+    (hasher.finish().rotate_right(26) >> 32) as u32 | 1
 }
 
 /// The two buckets that a tag may lie in.
@@ -73,20 +73,11 @@ impl Index {
         self.buckets.len()
     }
 
-    /// The place in the bucket that `is_it` says yes to, among those whose tag may be this one.
+    /// The places in the bucket whose tag may be this one.
     #[inline(always)]
-    pub(crate) fn find_in(&self, bucket: usize, tag: u32, is_it: impl Fn(u32) -> bool) -> Option<u32> {
-        let bucket = &self.buckets[bucket];
-        let mut found = equal_bytes(&bucket.bytes, byte_of(tag));
-        while found != 0 {
-            if let Some(&place) = bucket.places.get(found.trailing_zeros() as usize)
-                && is_it(place)
-            {
-                return Some(place);
-            }
-            found &= found - 1;
-        }
-        None
+    pub(crate) fn places(&self, bucket: usize, tag: u32) -> Places<'_> {
+        let Bucket { bytes, places } = &self.buckets[bucket];
+        Places { places, left: equal_bytes(bytes, byte_of(tag)) }
     }
 
     /// The place of an entry.
@@ -99,5 +90,22 @@ impl Index {
         let bucket = &mut self.buckets[bucket];
         bucket.bytes[way] = entry.map_or(0, |(tag, _)| byte_of(tag));
         bucket.places[way] = entry.map_or(0, |(_, place)| place);
+    }
+}
+
+/// Places of one bucket that are still to be looked at.
+pub(crate) struct Places<'a> {
+    places: &'a [u32; WAYS],
+    left: u32,
+}
+
+impl Iterator for Places<'_> {
+    type Item = u32;
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<u32> {
+        let place = self.places.get(self.left.trailing_zeros() as usize).copied();
+        self.left &= self.left.wrapping_sub(1);
+        place
     }
 }

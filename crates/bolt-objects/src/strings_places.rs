@@ -3,8 +3,8 @@
 //! a string at every third step at least. Positions are in units of eight bytes. Knows nothing of eviction.
 //!
 //! ```text
-//!  string │ id: life (32), number (32) │ tag (32), flags (2), length (30) │ text, if it lies here … │
-//!  hole   │ 0 (32), units (32)         │ …                                │ 0 (32), units (32)      │   one word alone: both at once
+//!  string │ id: life (32), number (32) │ tag (32) or text, flags (2), length (30) │ text, if it lies here … │
+//!  hole   │ 0 (32), units (32)         │ …                                        │ 0 (32), units (32)      │   one word alone: both at once
 //! ```
 
 use crate::strings_core::Memory;
@@ -17,17 +17,19 @@ pub(crate) const HEADER: u32 = 2;
 pub(crate) const VISITED: u64 = 1 << 31;
 /// In the second word of a header: the place before is a hole, unless the queue begins here.
 const AFTER_HOLE: u64 = 1 << 30;
+/// All flags of a header.
+pub(crate) const FLAGS: u64 = VISITED | AFTER_HOLE;
 /// Texts are shorter, so that flags have their place.
 pub(crate) const LEN_MAX: usize = (1 << 30) - 1;
 /// The end of a list of free blocks.
 const NONE: u32 = u32::MAX;
 
-/// The second word of a header, without flags.
+/// The second word of a header, without flags: with the tag where text is not in its place.
 pub(crate) fn second_word(tag: u32, len: u32) -> u64 {
     u64::from(tag) << 32 | u64::from(len)
 }
 
-/// The tag in the second word of a header.
+/// The tag in the second word of a header, of memory that keeps it there.
 pub(crate) fn tag_in(word: u64) -> u32 {
     (word >> 32) as u32
 }

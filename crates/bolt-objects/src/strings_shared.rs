@@ -17,7 +17,7 @@ use bolt_sync::hint::spin_loop;
 use bolt_sync::sync::{Arc, Mutex, MutexGuard};
 
 use crate::strings_config::{StringError, StringId, StringPoolConfig, StringStats};
-use crate::strings_core::{Core, Memory, Put};
+use crate::strings_core::{Core, Found, Memory, Put};
 use crate::strings_index::{tag_of, ways};
 use crate::strings_places::{HEADER, UNIT, is_string};
 
@@ -185,17 +185,11 @@ impl Memory for SharedMemory {
         }
     }
 
-    fn equals(&self, at: u32, text: &[u8]) -> bool {
-        let slot = self.word(at) as usize;
-        self.0.published[slot & u32::MAX as usize].len.load(Ordering::Relaxed) as usize == text.len()
-            && self.0.has_words(at, text)
-    }
-
     fn is_visited(&self, slot: u32, _at: u32) -> bool {
         self.0.published[slot as usize].visited.load(Ordering::Relaxed) != 0
     }
 
-    fn visit(&mut self, slot: u32, _at: u32) {
+    fn visit(&mut self, slot: u32, _found: Found) {
         self.0.published[slot as usize].visited.store(1, Ordering::Relaxed);
     }
 
@@ -236,11 +230,16 @@ impl Memory for SharedMemory {
         self.0.index.len() / WAYS
     }
 
-    fn find_in(&self, bucket: usize, tag: u32, text: &[u8]) -> Option<u32> {
+    fn find_in(&self, bucket: usize, tag: u32, text: &[u8]) -> Option<Found> {
         let entries = &self.0.index[bucket * WAYS..][..WAYS];
-        let mut places = entries.iter().map(|entry| entry.load(Ordering::Relaxed));
-        let found = places.find(|&entry| (entry >> 32) as u32 == tag && self.equals(entry as u32, text));
-        found.map(|entry| entry as u32)
+        let places = entries.iter().map(|entry| entry.load(Ordering::Relaxed));
+        let mut places = places.filter(|&entry| (entry >> 32) as u32 == tag).map(|entry| entry as u32);
+        let at = places.find(|&at| {
+            let slot = self.word(at) & u64::from(u32::MAX);
+            let len = self.0.published[slot as usize].len.load(Ordering::Relaxed) as usize;
+            len == text.len() && self.0.has_words(at, text)
+        })?;
+        Some(Found { at, first: self.word(at), second: self.word(at + 1) })
     }
 
     fn entry(&self, bucket: usize, way: usize) -> Option<u32> {
@@ -286,7 +285,7 @@ impl Shard {
 /// A [`StringPool`](crate::StringPool) for many threads: interning what is there locks nothing, nor does resolving; what is new
 /// locks the one shard that the text's hash names.
 ///
-/// **Layout**: shards, each a string pool with its part of the budget and 29 more bytes a string. **Cost**: a hit reads an index, a header, a stamp
+/// **Layout**: shards, each a string pool with its part of the budget and 33 more bytes a string. **Cost**: a hit reads an index, a header, a stamp
 /// and the text, and writes only that the string was asked for, if nobody did before; a new string is that of a string pool and a lock; a resolve copies the text out, since it may be evicted at any moment, checks it to be
 /// UTF-8, and writes nothing that another thread reads. If the very string is being moved just then, it looks again, and after 64
 /// looks waits for the shard.

@@ -249,6 +249,7 @@ impl Strings for ComparesThenLooks {
 }
 
 /// A string is interned again while a writer puts another in its place: each gets an id of its own text, or of a string that is dead.
+/// It found that a free slot was filled under an even stamp: a reader could see its new place before its new text, and take the id for the old one.
 fn intern_again_while_it_is_replaced<S: Strings>() {
     const ONE: &str = "one one one one ";
     const TWO: &str = "two two two two ";

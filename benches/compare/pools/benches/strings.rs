@@ -1,4 +1,4 @@
-//! `StringPool` beside its peers: interning what is there, and ids back to strings. 1,000, 10,000 and 100,000 strings; the pools and quick_cache
+//! `StringPool` beside its peers: interning what is there, and ids back to strings. From 1,000 strings to 1,000,000; the pools and quick_cache
 //! evict, the others only grow. The sparse pool has four times as many places as strings, and so an index four times as large.
 //!
 //! Not criterion: the contenders take turns, round by round, so that a machine whose speed wanders slows all of them alike; the figure is the
@@ -48,7 +48,7 @@ fn turns(group: &str, strings: usize, contenders: &mut [Contender<'_>], expected
 }
 
 fn main() {
-    for strings in [1_000, 10_000, 100_000] {
+    for strings in [1_000, 10_000, 100_000, 1_000_000] {
         size(strings);
     }
 }

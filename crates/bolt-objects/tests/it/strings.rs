@@ -144,7 +144,7 @@ fn pins_have_a_bound_and_their_places_are_used_again() {
         let mut pinned = Vec::new();
         let error = loop {
             let id = pool
-                .intern(&format!("{:0>width$}", round * 100 + pinned.len(), width = 20 + round % 12))
+                .intern(&format!("{:0>width$}", round * 100 + pinned.len(), width = 30 + round % 12))
                 .unwrap();
             match pool.pin(id) {
                 Ok(()) => pinned.push(id),
