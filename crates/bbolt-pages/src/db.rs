@@ -11,6 +11,7 @@ use crate::batch::Batches;
 use crate::digest::Digests;
 use crate::error::{Damage, Error, Refusal, Result, Rule, Usage};
 use crate::free::FreePages;
+use crate::homes::Homes;
 use crate::io::{FileStorage, Storage};
 use crate::map::{AVAILABLE, Hint, Mapping};
 use crate::open;
@@ -22,6 +23,8 @@ use crate::tx::{Core, Handle, ReadTx};
 use crate::work::Work;
 use crate::write::WriteTx;
 
+/// The least length a file grows to; from here it doubles until it grows by `alloc_size`.
+const LEAST_GROWTH: u64 = 32 << 10;
 /// Address space that is reserved at least, where the system lets us: growth within it moves nothing.
 const LEAST_RESERVED: u64 = 64 << 30;
 /// How much larger than the file a reservation is.
@@ -56,6 +59,8 @@ pub(crate) struct Writer {
     /// `None` in a read-only database that was not asked to load it.
     pub(crate) free: Option<FreePages>,
     pub(crate) work: Work,
+    /// What the transaction was given of a writable map.
+    pub(crate) homes: Homes,
     /// Length of the file.
     pub(crate) file_bytes: u64,
     /// A page of memory for the meta, and room for the freelist.
@@ -113,6 +118,9 @@ impl Inner {
     pub(crate) fn give_writer(&self, mut writer: Box<Writer>, poison: bool) {
         let counters = writer.work.counters;
         writer.work.reset();
+        if let Some(free) = &mut writer.free {
+            writer.homes.give_back(free);
+        }
         let mut turn = self.turn();
         turn.stats.add(&counters);
         turn.poisoned |= poison;
@@ -147,6 +155,23 @@ impl Inner {
         Ok(Some(index))
     }
 
+    /// Makes the file at least `needed` bytes long and shows all of it in mapping `map`, for changes that are stored there. False where that cannot be had.
+    pub(crate) fn lengthen(&self, map: usize, needed: u64, file_bytes: &mut u64) -> bool {
+        let limit = self.options.max_size;
+        let before = self.maps.get(map).readable();
+        if (limit != 0 && needed > limit) || needed > self.maps.get(map).reserved() {
+            return false;
+        }
+        if grow(&*self.storage, &self.options, needed, file_bytes, true).is_err() {
+            return false;
+        }
+        let shown = self.map_for(Some(map), *file_bytes).is_ok_and(|shown| shown == Some(map));
+        if shown {
+            self.maps.get(map).populate(before, *file_bytes - before);
+        }
+        shown && needed <= self.maps.get(map).readable()
+    }
+
     /// Reserves mapping `index` for a file of `file_bytes` and room to grow; less room where the system refuses more.
     fn reserve(&self, index: usize, file_bytes: u64) -> Result<()> {
         let Some(slot) = self.maps.maps.get(index) else {
@@ -174,6 +199,31 @@ impl Turn {
         }
         self.private_bytes = writer.work.private_bytes() + writer.buffer.capacity() as u64;
     }
+}
+
+/// Lengthens the file ahead of its use, so that most commits change no length. Its new length becomes durable with the data.
+pub(crate) fn grow(
+    storage: &dyn Storage,
+    options: &Options,
+    needed: u64,
+    file_bytes: &mut u64,
+    stored: bool,
+) -> Result<()> {
+    if needed <= *file_bytes || (options.no_grow_sync && !stored) {
+        return Ok(());
+    }
+    let step = options.alloc_size.max(LEAST_GROWTH);
+    let ahead = if needed < step {
+        needed.next_power_of_two().clamp(LEAST_GROWTH, step)
+    } else {
+        needed.checked_next_multiple_of(step).unwrap_or(needed)
+    };
+    let limit = if options.max_size == 0 { u64::MAX } else { options.max_size.max(needed) };
+    let length = ahead.min(limit);
+    let grown = if stored { storage.reserve(*file_bytes, length) } else { storage.set_len(length) };
+    grown.map_err(|error| Error::io("set length", length, error))?;
+    *file_bytes = length;
+    Ok(())
 }
 
 /// Whether a file of `file_bytes` can be mapped where pointers reach `address_bytes`.
@@ -255,6 +305,7 @@ impl Options {
         let mut writer = Box::new(Writer {
             free: None,
             work: Work::default(),
+            homes: Homes::default(),
             file_bytes,
             buffer: Vec::new(),
             held: Vec::new(),
@@ -352,6 +403,8 @@ impl Db {
             free.release(&held);
         }
         writer.held = held;
+        let stored = map.is_some_and(|map| self.inner.maps.get(map).is_writable());
+        writer.homes.begin(meta.high_water, stored);
         writer.work.begin(txid + 1, self.inner.page_size, meta.root, meta.sequence);
         Ok(WriteTx::new(Core::new(handle, meta, map), writer))
     }

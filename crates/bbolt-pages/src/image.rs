@@ -4,15 +4,118 @@
 //! append. One routine serves leaves and branches. An image may outgrow its page; the tree splits it or gives it overflow pages when it
 //! is written. Never allocates page ids and never looks at other pages. Limit: an edit moves what lies behind it, so it costs in proportion to the page.
 
+use std::ops::{Deref, DerefMut};
+
 use crate::error::Damage;
+use crate::map::Room;
 use crate::page::{
-    BUCKET_FLAG, Branch, ELEMENT_BYTES, Leaf, MAX_ELEMENTS, PAGE_HEADER_BYTES, Page, PageHeader, PageKind,
+    BUCKET_FLAG, ELEMENT_BYTES, Leaf, MAX_ELEMENTS, PAGE_HEADER_BYTES, Page, PageHeader, PageKind,
 };
 
+/// Where an image's bytes lie: on the heap, or in the page of the file that they are going to be, as long as that has room.
+#[derive(Debug)]
+pub(crate) enum Memory {
+    Heap(Vec<u8>),
+    /// In a page of the writable map.
+    Home {
+        room: Room,
+        /// Bytes in use.
+        used: usize,
+        /// Bytes from here on are zero.
+        dirty: usize,
+    },
+}
+
+impl Memory {
+    /// Memory in a page of the writable map.
+    pub(crate) fn home(room: Room) -> Self {
+        Self::Home { used: 0, dirty: room.len(), room }
+    }
+
+    fn clear(&mut self) {
+        self.truncate(0);
+    }
+
+    fn truncate(&mut self, length: usize) {
+        match self {
+            Self::Heap(bytes) => bytes.truncate(length),
+            Self::Home { used, .. } => *used = length.min(*used),
+        }
+    }
+
+    /// Makes it `length` bytes, new ones with whatever value: what outgrows its page moves to the heap.
+    #[inline]
+    fn resize(&mut self, length: usize) {
+        match self {
+            Self::Heap(bytes) => bytes.resize(length, 0),
+            Self::Home { room, used, dirty } if length <= room.len() => {
+                *used = length;
+                *dirty = length.max(*dirty);
+            }
+            Self::Home { .. } => self.leave(length).resize(length, 0),
+        }
+    }
+
+    #[inline]
+    fn extend_from_slice(&mut self, bytes: &[u8]) {
+        if let Self::Heap(all) = self {
+            return all.extend_from_slice(bytes);
+        }
+        let start = self.len();
+        self.resize(start + bytes.len());
+        self[start..].copy_from_slice(bytes);
+    }
+
+    /// Makes what is not in use zero, as it is to be in the file; on the heap that is done when the page is written.
+    #[inline]
+    fn clean(&mut self) {
+        if let Self::Home { room, used, dirty } = self {
+            room[*used..*dirty].fill(0);
+            *dirty = *used;
+        }
+    }
+
+    /// Moves to the heap, with room for `length` bytes and a quarter more.
+    #[cold]
+    fn leave(&mut self, length: usize) -> &mut Vec<u8> {
+        let mut bytes = Vec::with_capacity(length + length / 4);
+        bytes.extend_from_slice(self);
+        *self = Self::Heap(bytes);
+        match self {
+            Self::Heap(bytes) => bytes,
+            Self::Home { .. } => unreachable!("it was just moved"),
+        }
+    }
+}
+
+impl Deref for Memory {
+    type Target = [u8];
+
+    #[inline]
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Heap(bytes) => bytes,
+            Self::Home { room, used, .. } => &room[..*used],
+        }
+    }
+}
+
+impl DerefMut for Memory {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut [u8] {
+        match self {
+            Self::Heap(bytes) => bytes,
+            Self::Home { room, used, .. } => &mut room[..*used],
+        }
+    }
+}
+
 /// A page's bytes, packed: `bytes.len()` is what is in use.
-#[derive(Debug, Default, Clone)]
+#[derive(Debug)]
 pub(crate) struct Image {
-    bytes: Vec<u8>,
+    bytes: Memory,
+    /// The page of the file that was given to it when it was made; 0 for none.
+    home: u64,
     /// What the header says, too. Kept here because a commit asks every image for it, and their bytes have left the caches by then.
     count: u16,
     is_leaf: bool,
@@ -30,51 +133,57 @@ pub(crate) enum Rest<'a> {
 }
 
 impl Image {
-    /// An empty page of `kind` that calls itself `id`, in the memory of `bytes`.
-    pub(crate) fn empty(mut bytes: Vec<u8>, id: u64, kind: PageKind) -> Self {
+    /// An empty page of `kind` in `memory`, which is page `home` of the file, or 0.
+    pub(crate) fn empty((mut bytes, home): (Memory, u64), kind: PageKind) -> Self {
         bytes.clear();
-        bytes.resize(PAGE_HEADER_BYTES, 0);
-        PageHeader { id, flags: kind.flags(), count: 0, overflow: 0 }.write(&mut bytes);
-        Self { bytes, count: 0, is_leaf: kind == PageKind::Leaf, shrunk: false, head_changed: true }
+        bytes.resize(PAGE_HEADER_BYTES);
+        PageHeader { id: home, flags: kind.flags(), count: 0, overflow: 0 }.write(&mut bytes);
+        Self { bytes, home, count: 0, is_leaf: kind == PageKind::Leaf, shrunk: false, head_changed: true }
     }
 
-    /// A copy of `page` that calls itself `id`, every element checked. A page that is packed, as all sound ones are, is copied in one piece.
-    pub(crate) fn of_page(page: &Page<'_>, bytes: Vec<u8>, id: u64) -> Result<Self, Damage> {
+    /// Makes this empty image a copy of `page`, every element checked. A page that is packed, as all sound ones are, is copied in one piece.
+    pub(crate) fn fill_from(&mut self, page: &Page<'_>) -> Result<(), Damage> {
         match page.kind() {
-            PageKind::Branch => Self::of_branch(&page.branch()?, bytes, id),
-            _ => Self::of_leaf(&page.leaf()?, bytes, id),
+            PageKind::Branch => {
+                let branch = page.branch()?;
+                if let Some(end) = branch.packed_end() {
+                    self.copy(branch.bytes(), end, branch.count());
+                    return Ok(());
+                }
+                (0..branch.count()).try_for_each(|index| {
+                    self.insert(index, branch.key(index)?, Rest::Branch { child: branch.child(index)? });
+                    Ok(())
+                })
+            }
+            _ => self.fill_from_leaf(&page.leaf()?),
         }
     }
 
-    /// A copy of a leaf, or of an inline bucket's page.
-    pub(crate) fn of_leaf(leaf: &Leaf<'_>, bytes: Vec<u8>, id: u64) -> Result<Self, Damage> {
-        let mut image = Self::empty(bytes, id, PageKind::Leaf);
+    /// As [`Image::fill_from`], of a leaf, or of an inline bucket's page.
+    pub(crate) fn fill_from_leaf(&mut self, leaf: &Leaf<'_>) -> Result<(), Damage> {
         if let Some(end) = leaf.packed_end() {
-            image.copy(leaf.bytes(), end, leaf.count());
-            return Ok(image);
+            self.copy(leaf.bytes(), end, leaf.count());
+            return Ok(());
         }
-        for index in 0..leaf.count() {
+        (0..leaf.count()).try_for_each(|index| {
             let element = leaf.element(index)?;
-            image.insert(index, element.key, Rest::Leaf { flags: element.flags, value: element.value });
-        }
-        Ok(image)
-    }
-
-    fn of_branch(branch: &Branch<'_>, bytes: Vec<u8>, id: u64) -> Result<Self, Damage> {
-        let mut image = Self::empty(bytes, id, PageKind::Branch);
-        if let Some(end) = branch.packed_end() {
-            image.copy(branch.bytes(), end, branch.count());
-            return Ok(image);
-        }
-        for index in 0..branch.count() {
-            image.insert(index, branch.key(index)?, Rest::Branch { child: branch.child(index)? });
-        }
-        Ok(image)
+            self.insert(index, element.key, Rest::Leaf { flags: element.flags, value: element.value });
+            Ok(())
+        })
     }
 
     fn copy(&mut self, from: &[u8], end: usize, count: usize) {
         self.bytes.extend_from_slice(&from[PAGE_HEADER_BYTES..end]);
+        // Now, while the page is at hand.
+        self.bytes.clean();
         self.set_count(count);
+    }
+
+    /// The image as a page that is called `id`. Its header is not looked at: what it says is kept here, too.
+    #[inline]
+    pub(crate) fn page(&self, id: u64) -> Page<'_> {
+        let kind = if self.is_leaf { PageKind::Leaf } else { PageKind::Branch };
+        Page::of_parts(&self.bytes, id, kind, self.count)
     }
 
     /// Bytes in use, header included: what decides about splitting and merging.
@@ -86,9 +195,32 @@ impl Image {
         &self.bytes
     }
 
-    /// Gives the memory back for another image.
-    pub(crate) fn into_bytes(self) -> Vec<u8> {
-        self.bytes
+    /// Gives the memory back for another image, and the page it was given.
+    pub(crate) fn into_parts(self) -> (Memory, u64) {
+        (self.bytes, self.home)
+    }
+
+    /// Bytes of private memory.
+    pub(crate) fn private_bytes(&self) -> usize {
+        match &self.bytes {
+            Memory::Heap(bytes) => bytes.capacity(),
+            Memory::Home { .. } => 0,
+        }
+    }
+
+    /// The page of the file that was given to it and is now asked back; 0 for none.
+    pub(crate) fn take_home(&mut self) -> u64 {
+        std::mem::take(&mut self.home)
+    }
+
+    /// Leaves the page it lies in, which is then as the file is to have it. False for an image on the heap.
+    pub(crate) fn settle_at_home(&mut self) -> bool {
+        if matches!(self.bytes, Memory::Heap(_)) {
+            return false;
+        }
+        self.bytes.clean();
+        self.bytes = Memory::Heap(Vec::new());
+        true
     }
 
     #[inline]
@@ -119,7 +251,8 @@ impl Image {
 
     /// The image padded with zeros to `length` bytes, for writing; [`Image::unpad`] undoes it.
     pub(crate) fn pad(&mut self, length: usize) {
-        self.bytes.resize(length, 0);
+        debug_assert!(matches!(self.bytes, Memory::Heap(_)), "what lies at home is padded");
+        self.bytes.resize(length);
     }
 
     #[inline]
@@ -180,7 +313,7 @@ impl Image {
         let element = Self::element_at(index);
         self.head_changed |= index == 0;
         // The element array grows by one element, which pushes all data; what lies behind the new data is pushed by that as well.
-        self.bytes.resize(old_end + ELEMENT_BYTES + data, 0);
+        self.bytes.resize(old_end + ELEMENT_BYTES + data);
         self.bytes.copy_within(place..old_end, place + ELEMENT_BYTES + data);
         self.bytes.copy_within(elements_end..place, elements_end + ELEMENT_BYTES);
         self.bytes.copy_within(element..elements_end, element + ELEMENT_BYTES);
@@ -229,7 +362,7 @@ impl Image {
         let old_end = self.bytes.len();
         let old = stop - start;
         if length > old {
-            self.bytes.resize(old_end + length - old, 0);
+            self.bytes.resize(old_end + length - old);
             self.bytes.copy_within(stop..old_end, start + length);
         } else {
             self.bytes.copy_within(stop..old_end, start + length);
@@ -352,7 +485,7 @@ impl Image {
 
     /// Moves the elements from `index` on to the front of `right`, whose keys are above all of this one's. Gives the memory that is left over.
     pub(crate) fn pour_right(&mut self, index: usize, right: &mut Self, memory: Vec<u8>) -> Vec<u8> {
-        let mut moved = Self::empty(memory, 0, PageKind::Leaf);
+        let mut moved = Self::empty((Memory::Heap(memory), 0), PageKind::Leaf);
         moved.is_leaf = self.is_leaf;
         self.split_off(index, &mut moved);
         moved.append(right);
@@ -361,19 +494,24 @@ impl Image {
 
     /// Moves the elements before `index` to the end of `left`, whose keys are below all of this one's. Gives the memory that is left over.
     pub(crate) fn pour_left(&mut self, index: usize, left: &mut Self, memory: Vec<u8>) -> Vec<u8> {
-        let mut kept = Self::empty(memory, 0, PageKind::Leaf);
+        let mut kept = Self::empty((Memory::Heap(memory), 0), PageKind::Leaf);
         kept.is_leaf = self.is_leaf;
         self.split_off(index, &mut kept);
         left.append(self);
         self.take_elements(kept)
     }
 
-    /// Becomes the page of `other`'s elements under its own id; the memory it had before.
-    fn take_elements(&mut self, mut other: Self) -> Vec<u8> {
-        other.bytes[..8].copy_from_slice(&self.bytes[..8]);
-        std::mem::swap(&mut self.bytes, &mut other.bytes);
+    /// Becomes the page of `other`'s elements, where it lies; the memory that this leaves over.
+    fn take_elements(&mut self, other: Self) -> Vec<u8> {
         self.count = other.count;
-        other.bytes
+        let Memory::Heap(mut new) = other.bytes else { return Vec::new() };
+        new[..8].copy_from_slice(&self.bytes[..8]);
+        if let Memory::Heap(own) = &mut self.bytes {
+            return std::mem::replace(own, new);
+        }
+        self.bytes.clear();
+        self.bytes.extend_from_slice(&new);
+        new
     }
 
     /// Appends all elements of `right`, whose keys are above all of this one's.
@@ -385,7 +523,7 @@ impl Image {
         let left_data = old_end - elements_end;
         let right_elements = &right.bytes[PAGE_HEADER_BYTES..Self::element_at(added)];
         let right_data = &right.bytes[Self::element_at(added)..];
-        self.bytes.resize(old_end + right_elements.len() + right_data.len(), 0);
+        self.bytes.resize(old_end + right_elements.len() + right_data.len());
         let shifted = elements_end + right_elements.len();
         self.bytes.copy_within(elements_end..old_end, shifted);
         self.bytes[elements_end..shifted].copy_from_slice(right_elements);
@@ -401,7 +539,7 @@ mod tests {
     use super::*;
 
     fn leaf_of(pairs: &[(Vec<u8>, Vec<u8>)]) -> Image {
-        let mut image = Image::empty(Vec::new(), 9, PageKind::Leaf);
+        let mut image = Image::empty((Memory::Heap(Vec::new()), 0), PageKind::Leaf);
         for (index, (key, value)) in pairs.iter().enumerate() {
             image.insert(index, key, Rest::Leaf { flags: 0, value });
         }
@@ -410,7 +548,7 @@ mod tests {
 
     /// Every element as the page codec reads it, and the layout a strict check asks for.
     fn pairs_of(image: &Image) -> Vec<(Vec<u8>, Vec<u8>)> {
-        let leaf = Page::new(image.bytes(), 9).unwrap().leaf().unwrap();
+        let leaf = image.page(9).leaf().unwrap();
         let mut end = PAGE_HEADER_BYTES + ELEMENT_BYTES * leaf.count();
         let pairs = (0..leaf.count()).map(|index| {
             let (_, (start, _, stop)) = leaf.places(index).unwrap();
@@ -452,7 +590,7 @@ mod tests {
                     pairs[index].1 = value;
                 }
                 6 => {
-                    let mut right = Image::empty(Vec::new(), 9, PageKind::Leaf);
+                    let mut right = Image::empty((Memory::Heap(Vec::new()), 0), PageKind::Leaf);
                     image.split_off(index, &mut right);
                     assert_eq!(pairs_of(&image), pairs[..index]);
                     assert_eq!(pairs_of(&right), pairs[index..]);
@@ -462,8 +600,10 @@ mod tests {
             }
             assert_eq!(pairs_of(&image), pairs);
         }
-        let page = Page::new(image.bytes(), 9).unwrap();
-        assert_eq!(pairs_of(&Image::of_page(&page, Vec::new(), 9).unwrap()), pairs);
+        let page = image.page(9);
+        let mut copy = Image::empty((Memory::Heap(Vec::new()), 0), page.kind());
+        copy.fill_from(&page).unwrap();
+        assert_eq!(pairs_of(&copy), pairs);
     }
 
     #[test]
@@ -489,7 +629,7 @@ mod tests {
 
     #[test]
     fn branches_are_edited_by_the_same_routines() {
-        let mut image = Image::empty(Vec::new(), 9, PageKind::Branch);
+        let mut image = Image::empty((Memory::Heap(Vec::new()), 0), PageKind::Branch);
         for (index, key) in [b"a".as_slice(), b"ccc", b"ee"].into_iter().enumerate() {
             image.insert(index, key, Rest::Branch { child: index as u64 });
         }
@@ -497,7 +637,7 @@ mod tests {
         image.set_key(0, b"aaaa");
         image.set_child(3, 11);
         image.remove(2);
-        let page = Page::new(image.bytes(), 9).unwrap();
+        let page = image.page(9);
         let branch = page.branch().unwrap();
         let all: Vec<_> = (0..branch.count())
             .map(|index| (branch.key(index).unwrap(), branch.child(index).unwrap()))

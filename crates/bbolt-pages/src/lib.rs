@@ -18,6 +18,7 @@ mod error;
 #[doc(hidden)]
 pub mod free;
 mod freelist;
+mod homes;
 mod image;
 pub mod io;
 mod iter;

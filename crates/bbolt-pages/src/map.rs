@@ -55,9 +55,12 @@ mod system {
         writable: bool,
     }
 
-    // M4: the bytes of a page that is lent do not change while they are lent. Pages are written only by commits of this process (the file's
-    // exclusive lock keeps others out), a commit writes only pages that no open transaction can reach, and the metas are never lent. Who
+    // M4: the bytes of a page that is lent do not change while they are lent. Pages are written only by write transactions of this process (the
+    // file's exclusive lock keeps others out), these write only pages that no open transaction can reach, and the metas are never lent. Who
     // can reach what is kept in `readers.rs` and `free.rs`, and modelled in tests/loom.rs.
+    //
+    // M6: a mapping outlives its rooms. They lie in the images of a write transaction, which holds the database open, and are gone when it gives
+    // the writer back (`Work::reset`); a transaction that is forgotten takes its images along, and nobody touches them again.
 
     // SAFETY: M1 – the range belongs to this value wherever it is; nothing in it is tied to a thread.
     unsafe impl Send for Mapping {}
@@ -170,6 +173,32 @@ mod system {
             true
         }
 
+        /// The `length` bytes at `offset`, to be edited in place: for write transactions only, of pages that were given to them and that no open
+        /// transaction can reach (M4). `None` if they are not mapped for writing or reach into the metas.
+        pub(crate) fn room(&self, offset: u64, length: usize) -> Option<Room> {
+            let readable = self.readable.load(Ordering::Acquire) as u64;
+            let fits = length as u64 <= readable && offset <= readable - length as u64;
+            if !fits || offset < self.metas_end as u64 || !self.writable {
+                return None;
+            }
+            // SAFETY: `offset <= readable <= reserved` (just checked; M3), so the sum stays within M1's range.
+            let start = unsafe { self.base.add(offset as usize) };
+            Some(Room { start, length })
+        }
+
+        /// Gives bytes from `offset` on their memory at once, where the system can, instead of one page at each first store.
+        pub(crate) fn populate(&self, offset: u64, length: u64) {
+            #[cfg(any(target_os = "linux", target_os = "android"))]
+            if self.writable
+                && let Some((start, length)) = self.system_pages(offset, length)
+            {
+                // SAFETY: the range lies within M1's range and is mapped (M3); faults change no byte, and where the system refuses nothing is different.
+                let _ = unsafe { rustix::mm::madvise(start.cast(), length, Advice::LinuxPopulateWrite) };
+            }
+            #[cfg(not(any(target_os = "linux", target_os = "android")))]
+            let _ = (offset, length);
+        }
+
         /// Hands stored bytes to the file, where a sync of the file does not do that by itself, and waits for the disk.
         pub(crate) fn flush(&self) -> io::Result<()> {
             if cfg!(any(target_os = "linux", target_os = "android")) || !self.writable {
@@ -238,6 +267,41 @@ mod system {
             // SAFETY: M1 – the range is this value's own; no slice of it outlives the value, since each borrows it.
             let unmapped = unsafe { rustix::mm::munmap(self.base.as_ptr().cast(), self.reserved) };
             debug_assert!(unmapped.is_ok(), "a range that was mapped can be unmapped");
+        }
+    }
+
+    /// Bytes of a writable mapping that one owner edits in place.
+    ///
+    /// Layout: two words. Cost: none.
+    #[derive(Debug)]
+    pub(crate) struct Room {
+        /// R1: start of `length` bytes of a mapping, mapped for writing, which stays while this lives (M6).
+        start: NonNull<u8>,
+        /// R2: length; the bytes are this room's alone: no other room has them and no slice of them is lent (M4: a transaction's pages are given to it
+        /// once, and nobody can reach them before it is committed; the room is gone by then).
+        length: usize,
+    }
+
+    // SAFETY: R1, R2 – the bytes belong to this value wherever it is.
+    unsafe impl Send for Room {}
+    // SAFETY: R2 – shared access only reads.
+    unsafe impl Sync for Room {}
+
+    impl core::ops::Deref for Room {
+        type Target = [u8];
+
+        #[inline]
+        fn deref(&self) -> &[u8] {
+            // SAFETY: R1, R2 – mapped, and changed only through this value, which is borrowed.
+            unsafe { core::slice::from_raw_parts(self.start.as_ptr(), self.length) }
+        }
+    }
+
+    impl core::ops::DerefMut for Room {
+        #[inline]
+        fn deref_mut(&mut self) -> &mut [u8] {
+            // SAFETY: R1, R2 – mapped for writing, and this value's alone, which is borrowed mutably.
+            unsafe { core::slice::from_raw_parts_mut(self.start.as_ptr(), self.length) }
         }
     }
 
@@ -362,6 +426,12 @@ mod system {
         pub(crate) fn store(&self, _offset: u64, _bytes: &[u8]) -> bool {
             match self.0 {}
         }
+        pub(crate) fn room(&self, _offset: u64, _length: usize) -> Option<Room> {
+            match self.0 {}
+        }
+        pub(crate) fn populate(&self, _offset: u64, _length: u64) {
+            match self.0 {}
+        }
         pub(crate) fn flush(&self) -> io::Result<()> {
             match self.0 {}
         }
@@ -382,24 +452,45 @@ mod system {
     /// Nothing is mapped, and nothing fetched.
     pub(crate) fn fetch(_address: *const u8, _lines: u64) {}
 
+    /// What stands for bytes of a mapping where there is none.
+    #[derive(Debug)]
+    pub(crate) struct Room(core::convert::Infallible);
+
+    impl core::ops::Deref for Room {
+        type Target = [u8];
+
+        fn deref(&self) -> &[u8] {
+            match self.0 {}
+        }
+    }
+
+    impl core::ops::DerefMut for Room {
+        fn deref_mut(&mut self) -> &mut [u8] {
+            match self.0 {}
+        }
+    }
+
     /// Whether this system has mappings at all.
     pub(crate) const AVAILABLE: bool = false;
 }
 
-pub(crate) use system::{AVAILABLE, Mapping, fetch};
+pub(crate) use system::{AVAILABLE, Mapping, Room, fetch};
 
 impl crate::Options {
-    /// Commits store changed pages into the mapping instead of handing each to the system by a write: loads take about half the time.
+    /// Write transactions edit changed pages in the mapping, in free pages of the file, instead of handing each to the system by a write: loads take
+    /// about half the time.
     ///
     /// The order of a commit stays as it is: changed pages, a wait for the disk, the meta page (by a write, never through the mapping), a wait. What a
     /// crash of the system may leave is therefore the same as without: pages reach the disk in any order before the first wait, and until the
-    /// meta is written nothing refers to them. The wait is `fdatasync`, which on Linux covers what was stored; elsewhere `msync` goes before
+    /// meta is written nothing refers to them. A transaction that is given up has written to free pages only, and they are free again. The wait is `fdatasync`, which on Linux covers what was stored; elsewhere `msync` goes before
     /// it. Only pages that no open transaction can reach are stored to. No effect on a read-only database, in [`MapMode::Plain`](crate::MapMode::Plain),
     /// for a storage that is no file of a path, or where there is no mapping.
     ///
     /// # Safety
     /// The mapped file can then be changed through its addresses, and no check stands between. The caller answers for the rest of the process: none
-    /// of its code, whatever its language, may store through stray pointers. Where the file's blocks cannot be reserved ahead
+    /// of its code, whatever its language, may store through stray pointers. The file must be sound ([`check`](crate::check) finds no error): in
+    /// another a page may be free and in use, and would change under who reads it. For the same reason [`ReadTx::page_bytes`](crate::ReadTx::page_bytes)
+    /// must not be asked for free pages. Where the file's blocks cannot be reserved ahead
     /// (`fallocate`), a full disk ends the process with a bus error; so does, as ever, a file that somebody truncates.
     pub unsafe fn writable_map(mut self, yes: bool) -> Self {
         self.writable_map = yes;

@@ -353,6 +353,12 @@ impl<'a> Page<'a> {
         Ok(Self { bytes, id, kind, count: header.count })
     }
 
+    /// A page whose header is known.
+    #[inline]
+    pub(crate) fn of_parts(bytes: &'a [u8], id: u64, kind: PageKind, count: u16) -> Self {
+        Self { bytes, id, kind, count }
+    }
+
     /// The page's number.
     pub fn id(&self) -> u64 {
         self.id

@@ -9,13 +9,15 @@ use std::sync::{Arc, OnceLock};
 use crate::digest::Digests;
 use crate::error::{Damage, Error, Result, Rule};
 use crate::io::Storage;
-use crate::map::{Mapping, fetch};
+use crate::map::{Mapping, Room, fetch};
 use crate::page::{FIRST_DATA_PAGE, Page, PageHeader, Piece, data_hint};
 use crate::work::{Work, is_image};
 
 /// Bytes of a line, and the most lines that are asked for at once: what is in use of a page of 4 KiB that was split and filled again.
 const LINE_BYTES: u64 = 64;
 const PAGE_LINES: u64 = 40;
+/// Lines of a page of 4 KiB, all of which an edit in place writes.
+const ROOM_LINES: u64 = 64;
 /// Lines that hold the header and the elements of most pages: 31 elements of 16 bytes.
 const ELEMENT_LINES: u64 = 8;
 
@@ -92,6 +94,24 @@ impl<'a> Source<'a> {
                 None => Err(not_in_file(id, offset + length, map.readable())),
             },
             Backing::Plain(pages) => pages.bytes(id, count, self.page_size),
+        }
+    }
+
+    /// Page `id` to be edited in place, if the mapping is for that: for pages that were given to the write transaction.
+    pub(crate) fn room(&self, id: u64) -> Option<Room> {
+        match self.backing {
+            Backing::Mapped(map) if map.is_writable() => {
+                map.room(id.checked_mul(self.page_size)?, usize::try_from(self.page_size).ok()?)
+            }
+            _ => None,
+        }
+    }
+
+    /// Asks the processor for all of the page that will be edited next.
+    #[inline]
+    pub(crate) fn prefetch_room(&self, id: u64) {
+        if let Backing::Mapped(map) = self.backing {
+            map.prefetch(id.saturating_mul(self.page_size), (self.page_size / LINE_BYTES).min(ROOM_LINES));
         }
     }
 

@@ -9,7 +9,7 @@ use std::io;
 use std::sync::{Arc, OnceLock};
 
 use crate::bucket::{Bucket, Root};
-use crate::db::Inner;
+use crate::db::{Inner, Writer};
 use crate::error::{Error, Result, Usage};
 use crate::page::{BucketHeader, Meta};
 use crate::source::{Backing, PlainPages, Source};
@@ -60,6 +60,15 @@ impl<'db> Core<'db> {
     /// High-water mark times page size.
     pub(crate) fn bytes(&self) -> u64 {
         self.meta.high_water * self.db.page_size
+    }
+
+    /// Gives a write transaction more pages to edit in place, where it can have them.
+    #[cold]
+    pub(crate) fn give_homes(&self, writer: &mut Writer) {
+        let Writer { free: Some(free), work, homes, file_bytes, .. } = writer else { return };
+        if let View::Mapped(map) = &self.view {
+            homes.give(&self.db, *map, free, file_bytes, work.homes());
+        }
     }
 
     /// The way to the snapshot's pages.
@@ -134,6 +143,7 @@ impl ReadTx<'_> {
     }
 
     /// The bytes of `count` pages from page `id` on, unchecked: for tools. Pages 0 and 1, the metas, change in place and are not given.
+    /// On a writable map ([`Options::writable_map`](crate::Options::writable_map)) it must not be asked for free pages.
     ///
     /// # Errors
     /// [`Usage::NoSuchPage`] for pages 0 and 1 and at the high-water mark; damage if the file is too short.
@@ -147,8 +157,12 @@ impl ReadTx<'_> {
 
     /// Bytes of the snapshot for tools that read it from end to end: borrowed from the mapping, or read once and not kept.
     pub(crate) fn raw_bytes(&self, offset: u64, length: usize) -> io::Result<Cow<'_, [u8]>> {
-        if let View::Mapped(index) = &self.core.view {
-            let bytes = self.core.db.maps.get(*index).bytes(offset, length as u64);
+        // A tool may ask for free pages, which a writer may be editing in a writable map: those are never lent (M4).
+        if let View::Mapped(index) = &self.core.view
+            && let map = self.core.db.maps.get(*index)
+            && !map.is_writable()
+        {
+            let bytes = map.bytes(offset, length as u64);
             return bytes.map(Cow::Borrowed).ok_or_else(|| io::ErrorKind::UnexpectedEof.into());
         }
         let mut bytes = vec![0; length];

@@ -2,8 +2,9 @@
 //!
 //! Owns [`Work`]: changed pages as images under ids that no file has (bit 63 set), opened buckets, and the list of pages this transaction
 //! replaced. A page is copied at its first change, its parent then points at the image, and so up to the root; pages keep their places until
-//! the commit, when merging, splitting and numbering happen from the leaves upward. Never does I/O and never allocates a page of the
-//! file; the commit lends it an allocator. Limits: an error leaves the tree as it was or, inside a commit, fails the transaction.
+//! the commit, when merging, splitting and numbering happen from the leaves upward. On a writable map an image lies in a free page of the file,
+//! which it then is; what outgrows its page goes on on the heap. Never does I/O and never allocates a page of the
+//! file; the commit lends it an allocator, and `homes.rs` gives it pages ahead. Limits: an error leaves the tree as it was or, inside a commit, fails the transaction.
 
 mod shift;
 
@@ -16,7 +17,7 @@ use crate::bucket::{Bucket, Root};
 use crate::cursor::{MAX_DEPTH, too_deep, wrong_kind};
 use crate::error::{Damage, Result, Rule, Usage};
 use crate::free::Run;
-use crate::image::{Image, Rest};
+use crate::image::{Image, Memory, Rest};
 use crate::page::{
     BUCKET_FLAG, BUCKET_HEADER_BYTES, BucketHeader, PAGE_HEADER_BYTES, Page, PageHeader, PageKind,
 };
@@ -31,6 +32,11 @@ pub(crate) const DEFAULT_FILL_PERCENT: f64 = 0.5;
 const MAX_IMAGE_BYTES: usize = (1 << 31) - 1;
 /// Memory of dropped images that is kept for the next ones.
 const SPARE_IMAGES: usize = 4096;
+/// The same where images lie in the writable map, and only those that outgrow their page or find none on the heap.
+const SPARE_AT_HOME: usize = 64;
+
+/// Images from which on further ones are edited in pages of the writable map.
+const MANY_IMAGES: usize = 16;
 
 /// Whether `id` names an image of a write transaction.
 #[inline]
@@ -91,8 +97,14 @@ pub(crate) struct Work {
     open: Vec<Open>,
     /// Pages of the file that this transaction no longer uses.
     freed: Vec<Run>,
+    /// Pages of the writable map that were given to this transaction and that no image has: the lowest last.
+    homes: Vec<u64>,
+    /// Whether an image was made in one of them.
+    at_home: bool,
     /// Numbered images, by page id, ready to be written.
     writes: Vec<(u64, u32)>,
+    /// Numbered images that lie where they are to be.
+    settled: usize,
     txid: u64,
     page_size: usize,
     /// Counts since the counters were last taken.
@@ -127,20 +139,29 @@ impl Work {
         self.vacant.clear();
         self.open.clear();
         self.freed.clear();
+        self.homes.clear();
+        self.at_home = false;
         self.writes.clear();
+        self.settled = 0;
         self.counters = TxStats::default();
     }
 
     fn keep(&mut self, image: Image) {
-        let bytes = image.into_bytes();
-        if self.spare.len() < SPARE_IMAGES && bytes.capacity() <= 4 * self.page_size {
+        let (memory, home) = image.into_parts();
+        if home != 0 {
+            self.homes.push(home);
+        }
+        if let Memory::Heap(bytes) = memory
+            && self.spare.len() < if self.at_home { SPARE_AT_HOME } else { SPARE_IMAGES }
+            && (1..=4 * self.page_size).contains(&bytes.capacity())
+        {
             self.spare.push(bytes);
         }
     }
 
     /// Bytes of private memory that images take, those kept for later included.
     pub(crate) fn private_bytes(&self) -> u64 {
-        let images = self.images.iter().flatten().map(|image| image.size().max(self.page_size));
+        let images = self.images.iter().flatten().map(Image::private_bytes);
         let spare = self.spare.iter().map(Vec::capacity);
         images.chain(spare).map(|bytes| bytes as u64).sum()
     }
@@ -151,6 +172,17 @@ impl Work {
 
     pub(crate) fn freed(&self) -> &[Run] {
         &self.freed
+    }
+
+    /// Whether pages of the writable map are of use to this transaction: those of few changes are better written at the commit.
+    #[inline]
+    pub(crate) fn wants_homes(&self) -> bool {
+        self.images.len() >= MANY_IMAGES
+    }
+
+    /// The pages that were given to this transaction and that no image has, the next one last.
+    pub(crate) fn homes(&mut self) -> &mut Vec<u64> {
+        &mut self.homes
     }
 
     // ---- pages -------------------------------------------------------------------------------------------------
@@ -171,7 +203,7 @@ impl Work {
 
     /// An image as a page.
     pub(crate) fn image_page(&self, id: u64) -> Result<Page<'_>> {
-        Ok(Page::new(self.image(id)?.bytes(), id)?)
+        Ok(self.image(id)?.page(id))
     }
 
     #[inline]
@@ -183,7 +215,27 @@ impl Work {
         IMAGE_BIT | self.vacant.last().map_or(self.images.len() as u64, |&slot| u64::from(slot))
     }
 
-    fn memory(&mut self) -> Vec<u8> {
+    /// Memory for an image that will fill a page at most, and the page it lies in, if that is one of the writable map.
+    fn memory(&mut self, base: &Source<'_>) -> (Memory, u64) {
+        if let Some(home) = self.homes.pop() {
+            if let Some(room) = base.room(home) {
+                self.at_home = true;
+                if let Some(&next) = self.homes.last() {
+                    base.prefetch_room(next);
+                }
+                return (Memory::home(room), home);
+            }
+            self.homes.push(home);
+        }
+        self.heap()
+    }
+
+    fn heap(&mut self) -> (Memory, u64) {
+        (Memory::Heap(self.spare_bytes()), 0)
+    }
+
+    /// Private memory for about a page.
+    fn spare_bytes(&mut self) -> Vec<u8> {
         self.spare.pop().unwrap_or_else(|| Vec::with_capacity(self.page_size + self.page_size / 4))
     }
 
@@ -198,17 +250,21 @@ impl Work {
     }
 
     fn add_empty(&mut self, kind: PageKind) -> u64 {
-        let (id, memory) = (self.next_id(), self.memory());
-        self.add(Image::empty(memory, id, kind))
+        let memory = self.heap();
+        self.add(Image::empty(memory, kind))
     }
 
     /// A copy of page `id` of the file, which this transaction thereby replaces.
     fn copy_in(&mut self, base: &Source<'_>, id: u64) -> Result<u64> {
         let page = base.page(id)?;
         let length = (page.bytes().len() / self.page_size) as u64;
-        let (new, memory) = (self.next_id(), self.memory());
-        let image = Image::of_page(&page, memory, new)?;
-        let new = self.add(image);
+        // In its place first: it is not moved when it is filled.
+        let memory = self.memory(base);
+        let new = self.add(Image::empty(memory, page.kind()));
+        if let Err(damage) = self.image_mut(new)?.fill_from(&page) {
+            self.drop_image(new);
+            return Err(damage.into());
+        }
         self.freed.push(Run { start: id, length });
         Ok(new)
     }
@@ -343,7 +399,7 @@ impl Work {
     }
 
     /// Splits an image as often as its size asks for; the new ones, from left to right.
-    fn split(&mut self, id: u64, fill_percent: f64) -> Result<SmallVec<[u64; 4]>> {
+    fn split(&mut self, base: &Source<'_>, id: u64, fill_percent: f64) -> Result<SmallVec<[u64; 4]>> {
         let mut pieces = SmallVec::new();
         // bbolt clamps here, and only here.
         let threshold = (self.page_size as f64 * fill_percent.clamp(0.1, 1.0)) as usize;
@@ -353,8 +409,7 @@ impl Work {
             let limit = if image.is_full() { 0 } else { self.page_size };
             let Some(at) = image.split_point(limit, threshold) else { return Ok(pieces) };
             let kind = if image.is_leaf() { PageKind::Leaf } else { PageKind::Branch };
-            let (right, memory) = (self.next_id(), self.memory());
-            let mut other = Image::empty(memory, right, kind);
+            let mut other = Image::empty(self.memory(base), kind);
             self.image_mut(left)?.split_off(at, &mut other);
             let right = self.add(other);
             self.counters.split += 1;
@@ -396,7 +451,7 @@ impl Work {
             }
         }
         loop {
-            let pieces = self.split(id, fill_percent)?;
+            let pieces = self.split(base, id, fill_percent)?;
             if pieces.is_empty() {
                 return Ok(());
             }
@@ -492,7 +547,9 @@ impl Work {
         let root = if header.root == 0 {
             // The parent's page may change under it, so an inline bucket gets an image of its own at once.
             let leaf = BucketHeader::inline_leaf(element.value, path.leaf)?;
-            let image = Image::of_leaf(&leaf, Vec::with_capacity(self.page_size), self.next_id())?;
+            let memory = Memory::Heap(Vec::with_capacity(self.page_size));
+            let mut image = Image::empty((memory, 0), PageKind::Leaf);
+            image.fill_from_leaf(&leaf)?;
             self.add(image)
         } else {
             header.root
@@ -698,6 +755,7 @@ impl Work {
 
     /// Gives an image and the images below it their pages, children first.
     fn number(&mut self, id: u64, pages: &mut dyn Allocate) -> Result<u64> {
+        let page_size = self.page_size;
         if !is_image(id) {
             return Ok(id);
         }
@@ -710,8 +768,23 @@ impl Work {
                 index = at + 1;
             }
         }
-        let needed = self.image(id)?.size().div_ceil(self.page_size);
-        let page = pages.allocate(needed as u64)?;
+        let image = self.image_mut(id)?;
+        let needed = image.size().div_ceil(page_size);
+        let settled = needed == 1 && image.settle_at_home();
+        let home = image.take_home();
+        let page = match self.homes.pop_if(|_| needed == 1 && home == 0) {
+            Some(page) => page,
+            None if needed == 1 && home != 0 => home,
+            None => {
+                self.homes.extend((home != 0).then_some(home));
+                pages.allocate(needed as u64)?
+            }
+        };
+        if settled {
+            self.settled += 1;
+            self.counters.spill += 1;
+            return Ok(page);
+        }
         self.writes.push((page, slot_of(id) as u32));
         self.counters.spill += 1;
         Ok(page)
@@ -732,7 +805,7 @@ impl Work {
 
     /// Pages that will be written.
     pub(crate) fn write_count(&self) -> usize {
-        self.writes.len()
+        self.writes.len() + self.settled
     }
 
     /// Settles a bucket's tree, root included.
@@ -752,7 +825,7 @@ impl Work {
             self.counters.rebalance += 1;
         }
         while is_image(root) {
-            let pieces = self.split(root, fill_percent)?;
+            let pieces = self.split(base, root, fill_percent)?;
             if pieces.is_empty() {
                 break;
             }
@@ -791,7 +864,7 @@ impl Work {
                 self.image_mut(child)?.shrunk = false;
             }
             self.fix_separator(id, index, child)?;
-            let pieces = self.split(child, fill_percent)?;
+            let pieces = self.split(base, child, fill_percent)?;
             self.adopt(id, index, &pieces)?;
             index += 1 + pieces.len();
         }
@@ -844,7 +917,8 @@ impl Work {
         } else {
             let page = base.page(right)?;
             let length = (page.bytes().len() / self.page_size) as u64;
-            let image = Image::of_page(&page, Vec::new(), right)?;
+            let mut image = Image::empty(self.heap(), page.kind());
+            image.fill_from(&page)?;
             self.freed.push(Run { start: right, length });
             Some(image)
         };

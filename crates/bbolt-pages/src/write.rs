@@ -11,10 +11,11 @@ use std::time::Instant;
 use crate::bucket::{Bucket, Entry};
 use crate::check::{CheckOptions, Severity, check_meta};
 use crate::cursor::Cursor;
-use crate::db::{Published, Writer};
+use crate::db::{Published, Writer, grow};
 use crate::error::{Error, Result, Usage};
 use crate::free::{FreePages, Run};
 use crate::freelist::Listed;
+use crate::homes::Homes;
 use crate::io::Storage;
 use crate::page::{Meta, NO_FREELIST};
 use crate::raw_file::{RawBytes, RawFile};
@@ -22,9 +23,6 @@ use crate::source::Source;
 use crate::tx::{Core, root_id};
 use crate::work::{Allocate, BucketId, Work};
 use crate::{MAX_KEY_BYTES, MAX_NAME_BYTES, MAX_VALUE_BYTES};
-
-/// The least length a file grows to; from here it doubles until it grows by `alloc_size`.
-const LEAST_GROWTH: u64 = 32 << 10;
 
 /// The write transaction. Dropping it without a commit rolls it back.
 ///
@@ -52,6 +50,9 @@ impl<'db> WriteTx<'db> {
             return Err(Usage::TransactionFailed.into());
         }
         let writer = self.writer.as_mut().expect("the writer is here until the transaction ends");
+        if writer.work.wants_homes() && writer.homes.runs_low(writer.work.homes().len()) {
+            self.core.give_homes(writer);
+        }
         let result = edit(&mut writer.work, &self.core.source(None));
         if let Err(error) = &result {
             self.failed = !matches!(error, Error::Usage(_));
@@ -621,13 +622,13 @@ impl<'a, 'db> Commit<'a, 'db> {
     /// The flag of an error: whether the writer is poisoned by it.
     fn run(self) -> Result<(), (Error, bool)> {
         let Self { core, writer } = self;
-        let Writer { free, work, file_bytes, buffer, .. } = writer;
+        let Writer { free, work, homes, file_bytes, buffer, .. } = writer;
         let db = &*core.db;
         let Some(free) = free.as_mut() else { return Err((Usage::FreePagesNotLoaded.into(), false)) };
         let aside = if db.options.no_freelist_sync { None } else { free.set_aside() };
         let mut pages = Pages {
             free,
-            high_water: core.meta.high_water,
+            high_water: homes.high_water(),
             page_size: db.page_size,
             max_size: db.options.max_size,
             taken: Vec::new(),
@@ -635,7 +636,7 @@ impl<'a, 'db> Commit<'a, 'db> {
             aside,
         };
         let mut listed = Vec::new();
-        let result = Self::write_all(core, work, &mut pages, &mut listed, file_bytes, buffer);
+        let result = Self::write_all(core, work, homes, &mut pages, &mut listed, file_bytes, buffer);
         pages.put_back();
         let (taken, fresh) = (std::mem::take(&mut pages.taken), std::mem::take(&mut pages.fresh));
         let published = match result {
@@ -660,6 +661,7 @@ impl<'a, 'db> Commit<'a, 'db> {
     fn write_all(
         core: &Core<'_>,
         work: &mut Work,
+        homes: &mut Homes,
         pages: &mut Pages<'_>,
         listed: &mut Vec<Run>,
         file_bytes: &mut u64,
@@ -671,6 +673,10 @@ impl<'a, 'db> Commit<'a, 'db> {
         let started = Instant::now();
         let root = work.store(&source, pages).map_err(undo)?;
         work.counters.rebalance_time += started.elapsed();
+        let Pages { free, high_water, taken, fresh, .. } = &mut *pages;
+        homes
+            .settle(free, work.homes(), high_water, taken, fresh, listed)
+            .map_err(|damage| undo(damage.into()))?;
 
         // The pages this transaction no longer uses, those of the old freelist among them, are listed as free by the new one.
         for &run in work.freed() {
@@ -692,7 +698,7 @@ impl<'a, 'db> Commit<'a, 'db> {
         let needed = pages.high_water * db.page_size;
         let (_, current) = db.readers.current();
         let stored = current.map.is_some_and(|map| db.maps.get(map).is_writable());
-        Self::grow(&*db.storage, &db.options, needed, file_bytes, stored).map_err(undo)?;
+        grow(&*db.storage, &db.options, needed, file_bytes, stored).map_err(undo)?;
         // Where pages are stored into the mapping it has to reach that far before; elsewhere after, since writes may lengthen the file.
         let store_to = db.map_for(current.map.filter(|_| stored), *file_bytes).map_err(undo)?;
         let store_to = store_to.map(|map| db.maps.get(map));
@@ -722,7 +728,9 @@ impl<'a, 'db> Commit<'a, 'db> {
         let map = db.map_for(current.map, *file_bytes).map_err(undo)?;
 
         if !db.options.no_sync {
-            if let Some(map) = store_to {
+            // The file may have outgrown the mapping in which pages were edited.
+            let edited = current.map.map(|map| db.maps.get(map));
+            for map in edited.into_iter().chain(store_to) {
                 map.flush().map_err(|error| (Error::io("sync", 0, error), true))?;
             }
             db.storage.sync().map_err(|error| (Error::io("sync", 0, error), true))?;
@@ -746,31 +754,6 @@ impl<'a, 'db> Commit<'a, 'db> {
         work.counters.write += writes + 1;
         work.counters.write_time += started.elapsed();
         Ok(Published { meta, map })
-    }
-
-    /// Lengthens the file ahead of its use, so that most commits change no length. Its new length becomes durable with the data.
-    fn grow(
-        storage: &dyn Storage,
-        options: &crate::Options,
-        needed: u64,
-        file_bytes: &mut u64,
-        stored: bool,
-    ) -> Result<()> {
-        if needed <= *file_bytes || (options.no_grow_sync && !stored) {
-            return Ok(());
-        }
-        let step = options.alloc_size.max(LEAST_GROWTH);
-        let ahead = if needed < step {
-            needed.next_power_of_two().clamp(LEAST_GROWTH, step)
-        } else {
-            needed.checked_next_multiple_of(step).unwrap_or(needed)
-        };
-        let limit = if options.max_size == 0 { u64::MAX } else { options.max_size.max(needed) };
-        let length = ahead.min(limit);
-        let grown = if stored { storage.reserve(*file_bytes, length) } else { storage.set_len(length) };
-        grown.map_err(|error| Error::io("set length", length, error))?;
-        *file_bytes = length;
-        Ok(())
     }
 }
 

@@ -60,7 +60,7 @@ impl Work {
             self.image_mut(neighbour)?.head_changed = differs;
             self.image_mut(parent)?.set_child(at, neighbour);
         }
-        let memory = self.memory();
+        let memory = self.spare_bytes();
         let slots = [slot_of(path.leaf), slot_of(neighbour)];
         let Ok([Some(leaf), Some(other)]) = self.images.get_disjoint_mut(slots) else { return Ok(false) };
         let (left_over, right) = if leftward {

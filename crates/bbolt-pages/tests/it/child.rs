@@ -47,6 +47,7 @@ fn the_other_process() {
         "commit until killed" => crate::kill::commit_until_killed(&path, number),
         "hold the lock" => crate::outside::hold_the_lock(&path),
         "fill the disk" => crate::outside::fill_the_disk(&path),
+        "fill the disk by a map" => crate::writable::fill_the_disk(&path),
         other => panic!("no such role: {other}"),
     }
 }

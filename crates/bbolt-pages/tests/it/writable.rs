@@ -4,10 +4,13 @@
 //! unsafe: allowed here
 
 use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
+use std::path::Path;
 
 use bbolt_pages::io::MemoryStorage;
-use bbolt_pages::{CheckOptions, Db, Error, Options, ReadTx, check, open_shared};
+use bbolt_pages::{CheckOptions, Db, Error, MapMode, Options, ReadTx, WriteTx, check, open_shared};
 
+use crate::child;
 use crate::scratch::Scratch;
 
 fn writable(options: Options) -> Options {
@@ -26,26 +29,35 @@ fn compare(tx: &ReadTx<'_>, contents: &Contents) {
     assert!(found.eq(contents.iter().map(|(key, value)| (key.clone(), value.clone()))));
 }
 
+/// A state of the file, opened by ordinary reads: sound, and these contents.
+fn assert_holds(path: &Path, contents: &Contents) {
+    let file = std::fs::File::open(path).unwrap();
+    let report = check(&bbolt_pages::RawFile::new(&file).unwrap(), &CheckOptions::default()).unwrap();
+    assert!(report.is_sound(), "{:?}", report.findings.first());
+    compare(&Options::new().map_mode(MapMode::Plain).open(path).unwrap().begin_read().unwrap(), contents);
+}
+
 /// Some keys put, some deleted, a value of several pages among them.
 fn change(db: &Db, contents: &mut Contents, round: u64) {
-    db.update(|tx| {
-        let mut bucket = tx.create_bucket_if_not_exists(b"b")?;
-        for step in 0..300 {
-            let key = (step * 7919 + round * 104_729).wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes();
-            let key = key[..3].to_vec();
-            if step % 5 == 4 {
-                bucket.delete(&key)?;
-                contents.remove(&key);
-            } else {
-                let length = if step == 0 { 20_000 } else { (step % 90) as usize };
-                let value = vec![(round + step) as u8; length];
-                bucket.put(&key, &value)?;
-                contents.insert(key, value);
-            }
+    db.update(|tx| change_in(tx, contents, round)).unwrap();
+}
+
+fn change_in(tx: &mut WriteTx<'_>, contents: &mut Contents, round: u64) -> Result<(), Error> {
+    let mut bucket = tx.create_bucket_if_not_exists(b"b")?;
+    for step in 0..300 {
+        let key = (step * 7919 + round * 104_729).wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes();
+        let key = key[..3].to_vec();
+        if step % 5 == 4 {
+            bucket.delete(&key)?;
+            contents.remove(&key);
+        } else {
+            let length = if step == 0 { 20_000 } else { (step % 90) as usize };
+            let value = vec![(round + step) as u8; length];
+            bucket.put(&key, &value)?;
+            contents.insert(key, value);
         }
-        Ok::<_, Error>(())
-    })
-    .unwrap();
+    }
+    Ok(())
 }
 
 #[test]
@@ -76,7 +88,7 @@ fn stored_pages_are_those_that_writes_would_have_made() {
         assert!(report.findings.is_empty(), "{:?}", report.findings.first());
         drop(file);
         // Without the option, by ordinary reads: what was stored is in the file.
-        let db = options.map_mode(bbolt_pages::MapMode::Plain).open(&path).unwrap();
+        let db = options.map_mode(MapMode::Plain).open(&path).unwrap();
         compare(&db.begin_read().unwrap(), &contents);
         change(&db, &mut contents, 99);
         compare(&db.begin_read().unwrap(), &contents);
@@ -105,4 +117,90 @@ fn a_full_limit_is_an_error_and_nothing_is_lost() {
     compare(&db.begin_read().unwrap(), &contents);
     change(&db, &mut contents, 1);
     compare(&db.begin_read().unwrap(), &contents);
+}
+
+/// Edits go to free pages of the file at once, so whatever ends a transaction, and whenever the process dies, the state before it stands.
+#[test]
+fn a_transaction_that_comes_to_nothing_leaves_nothing() {
+    for page_size in [1024, 4096] {
+        let scratch = Scratch::new("writable-nothing");
+        let (path, dead) = (scratch.path("a.db"), scratch.path("dead.db"));
+        let options = Options::new().page_size(page_size).no_sync(true).alloc_size(64 << 10).digest_from(0);
+        let db = writable(options).open(&path).unwrap();
+        let mut contents = Contents::new();
+        for round in 0..12 {
+            change(&db, &mut contents, round);
+        }
+        let reader = db.begin_read().unwrap();
+        for round in 12..18 {
+            let free = db.free_page_ids().unwrap();
+            let untouched = std::fs::read(&path).unwrap();
+            let mut tx = db.begin_write().unwrap();
+            change_in(&mut tx, &mut contents.clone(), round).unwrap();
+            // What a process that dies here leaves: edited pages, none of which anybody can reach.
+            std::fs::copy(&path, &dead).unwrap();
+            assert_ne!(std::fs::read(&dead).unwrap()[..untouched.len()], untouched, "it was edited in place");
+            assert_holds(&dead, &contents);
+            match round % 3 {
+                0 => drop(tx),
+                1 => {
+                    let panicked = std::panic::catch_unwind(AssertUnwindSafe(move || {
+                        let _tx = tx;
+                        std::panic::resume_unwind(Box::new("on the way"));
+                    }));
+                    assert!(panicked.is_err());
+                }
+                _ => tx.rollback(),
+            }
+            assert_eq!(db.free_page_ids().unwrap(), free);
+            compare(&db.begin_read().unwrap(), &contents);
+            change(&db, &mut contents, 100 + round);
+            compare(&db.begin_read().unwrap(), &contents);
+        }
+        drop(reader);
+        drop(db);
+        assert_holds(&path, &contents);
+    }
+}
+
+/// A child's life on a disk that is full soon: a transaction that needs more is refused at its commit, and everything acknowledged stays.
+pub(crate) fn fill_the_disk(path: &Path) {
+    let db = writable(Options::new().page_size(4096).no_sync(true).alloc_size(64 << 10)).open(path).unwrap();
+    let mut contents = Contents::new();
+    let put = |tx: &mut WriteTx<'_>, round: u32| {
+        let mut bucket = tx.create_bucket_if_not_exists(b"b")?;
+        (0..400_u32).try_for_each(|key| bucket.put(&(key ^ round << 10).to_be_bytes(), &[round as u8; 90]))
+    };
+    for round in 0.. {
+        assert!(round < 1000, "the disk is never full");
+        match db.update(|tx| put(tx, round)) {
+            Ok(()) => contents.extend(
+                (0..400_u32).map(|key| ((key ^ round << 10).to_be_bytes().to_vec(), vec![round as u8; 90])),
+            ),
+            Err(error) => {
+                assert_eq!(error.name(), "io", "{error}");
+                break;
+            }
+        }
+    }
+    compare(&db.begin_read().unwrap(), &contents);
+    // Small changes go on, in the pages that are free.
+    let small = contents.keys().next().unwrap().clone();
+    db.update(|tx| tx.bucket_mut(b"b")?.delete(&small)).unwrap();
+    contents.remove(&small);
+    drop(db);
+    assert_holds(path, &contents);
+    std::fs::write(path.with_extension("told"), b"full").unwrap();
+}
+
+#[test]
+#[cfg(unix)]
+fn a_full_disk_is_an_error_and_no_bus_error() {
+    let scratch = Scratch::new("writable-disk");
+    let path = scratch.path("a.db");
+    let limits = "trap '' XFSZ; ulimit -f 1000";
+    let process = child::start(child::limited(limits, "fill the disk by a map", &path));
+    let output = process.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(path.with_extension("told").exists());
 }
