@@ -37,7 +37,11 @@ const STAGES: &[Stage] = &[
     stage("asan", &[], &["asan"]),
     stage("tsan", &[], &["tsan"]),
     stage("fuzz", &["--seconds", "10"], &["fuzz"]),
-    stage("crash", &["--images", "20000", "--damages", "3000", "--kill", "5", "--readers", "4"], &[]),
+    stage(
+        "crash",
+        &["--images", "20000", "--damages", "3000", "--kill", "5", "--readers", "4", "--large", "48"],
+        &[],
+    ),
     stage("bench", &["--smoke"], &["bench-smoke"]),
     stage("demo", &[], &[]),
     stage("interop", &["--records", "100000"], &["interop-pages"]),

@@ -100,6 +100,11 @@ impl Runner {
         self.malformed
     }
 
+    /// Changes the options for the next open.
+    pub(crate) fn change_options(&mut self, change: impl FnOnce(Options) -> Options) {
+        self.options = change(self.options.clone());
+    }
+
     /// One `name=value`, for the next open.
     pub(crate) fn option(&mut self, word: &str) -> Done<()> {
         let Some((name, value)) = word.split_once('=') else {

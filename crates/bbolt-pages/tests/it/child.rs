@@ -18,11 +18,11 @@ pub(crate) fn command(role: &str, file: &Path, number: u64) -> Command {
 
 /// As [`command`], under a shell that first runs `limits`.
 #[cfg(unix)]
-pub(crate) fn limited(limits: &str, role: &str, file: &Path) -> Command {
+pub(crate) fn limited(limits: &str, role: &str, file: &Path, number: u64) -> Command {
     let mut command = Command::new("sh");
     command.arg("-c").arg(format!("{limits}; exec \"$@\"")).arg("sh");
     command.arg(std::env::current_exe().expect("this binary"));
-    with_role(&mut command, role, file, 0);
+    with_role(&mut command, role, file, number);
     command
 }
 
@@ -48,6 +48,8 @@ fn the_other_process() {
         "hold the lock" => crate::outside::hold_the_lock(&path),
         "fill the disk" => crate::outside::fill_the_disk(&path),
         "fill the disk by a map" => crate::writable::fill_the_disk(&path),
+        #[cfg(target_os = "linux")]
+        "work in little memory" => crate::large::work_in_little_memory(&path, number),
         other => panic!("no such role: {other}"),
     }
 }

@@ -2,18 +2,32 @@
 
 use std::fs::File;
 
-use bbolt_pages::{CheckOptions, RawFile, Tree, check, dump};
+use bbolt_pages::{CheckOptions, Options, RawFile, Tree, check, dump};
 
 use crate::fixtures;
 use crate::scratch::Scratch;
+use crate::writable::writable;
 
 #[path = "../../examples/apply/script.rs"]
 mod script;
 
+/// Twice: with pages that are written, and with pages that are stored into the mapping.
 fn assert_golden(name: &str, text: &[u8], results: &[u8], contents: &[u8]) {
+    assert_golden_by(name, text, results, contents, |options| options);
+    assert_golden_by(name, text, results, contents, writable);
+}
+
+fn assert_golden_by(
+    name: &str,
+    text: &[u8],
+    results: &[u8],
+    contents: &[u8],
+    change: impl FnOnce(Options) -> Options,
+) {
     let scratch = Scratch::new(&format!("golden-{name}"));
     let path = scratch.path("x.db");
     let mut runner = script::Runner::new(path.clone());
+    runner.change_options(change);
     let mut out = Vec::new();
     runner.run(text, &mut out).expect("a script that ends");
     assert!(!runner.malformed(), "{name} is understood");

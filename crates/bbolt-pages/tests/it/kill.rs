@@ -11,6 +11,7 @@ use bbolt_pages::{CheckOptions, Db, Error, MapMode, Options, RawFile, check};
 
 use crate::crash::{Random, change, state};
 use crate::scratch::Scratch;
+use crate::writable::writable;
 use crate::{child, scratch};
 
 /// Kills of one file before it is begun anew.
@@ -38,6 +39,11 @@ fn commit(db: &Db, number: u64) -> Result<(), Error> {
     })
 }
 
+/// Whether the child of this kind stores its pages into the mapping: one in three does, by turns with the others on the same file.
+fn is_stored(kind: u64) -> bool {
+    kind % 3 == 1 && kind % 5 != 4
+}
+
 /// A child's life: `kind` chooses its options.
 pub(crate) fn commit_until_killed(path: &Path, kind: u64) {
     let options = Options::new()
@@ -46,7 +52,7 @@ pub(crate) fn commit_until_killed(path: &Path, kind: u64) {
         .no_freelist_sync(kind / 2 % 3 == 2)
         .no_grow_sync(kind / 4 % 2 == 1)
         .map_mode(if kind % 5 == 4 { MapMode::Plain } else { MapMode::Mapped });
-    let db = options.open(path).expect("open");
+    let db = if is_stored(kind) { writable(options) } else { options }.open(path).expect("open");
     let mut acknowledged = OpenOptions::new();
     let acknowledged = acknowledged.create(true).truncate(false).write(true).open(acknowledgements(path));
     let acknowledged = acknowledged.expect("a file");
@@ -72,6 +78,8 @@ fn a_killed_process_loses_nothing_acknowledged() {
     let mut random = Random(20_261_121);
     let started = Instant::now();
     let (mut kills, mut commits, mut in_flight) = (0_u64, 0, 0);
+    // How many of the kills, and of the commits, met a process that stores into its mapping.
+    let mut stored = (0_u64, 0);
     // What the same transactions make of a database that nobody kills.
     let mut model = Options::new().open_storage(MemoryStorage::default()).expect("open");
     let mut modelled = 0;
@@ -88,6 +96,8 @@ fn a_killed_process_loses_nothing_acknowledged() {
         let output = process.wait_with_output().expect("an end");
         let told = String::from_utf8_lossy(&output.stderr);
         assert!(!told.contains("panicked"), "kill {kills}: {told}");
+        let by_storing = is_stored(kills);
+        stored.0 += u64::from(by_storing);
         kills += 1;
 
         let acknowledged = std::fs::read(acknowledgements(&path)).ok();
@@ -112,11 +122,14 @@ fn a_killed_process_loses_nothing_acknowledged() {
         );
         in_flight += found - acknowledged;
         commits += found - modelled;
+        stored.1 += if by_storing { found - modelled } else { 0 };
         while modelled < found {
             modelled += 1;
             commit(&model, modelled).expect("commit");
         }
         assert_eq!(state(&db), state(&model), "kill {kills}");
     }
+    let (stored_kills, stored_commits) = stored;
     println!("{kills} kills in {commits} commits; {in_flight} times the one in flight was there");
+    println!("{stored_kills} of the kills and {stored_commits} of the commits by the writable map");
 }

@@ -33,6 +33,8 @@ mod golden;
 #[cfg(not(any(miri, bolt_tsan)))]
 mod kill;
 #[cfg(all(target_os = "linux", not(any(miri, bolt_tsan))))]
+mod large;
+#[cfg(all(target_os = "linux", not(any(miri, bolt_tsan))))]
 mod memory;
 #[cfg(feature = "model")]
 mod model;

@@ -132,7 +132,7 @@ fn a_full_disk_is_an_error_and_loses_nothing() {
     let scratch = Scratch::new("full");
     let path = scratch.path("a.db");
     // Without the signal a write past the limit fails as one on a full disk does. 1,000 blocks are 500 KB or 1 MB, by the shell.
-    let process = child::start(child::limited("trap '' XFSZ; ulimit -f 1000", "fill the disk", &path));
+    let process = child::start(child::limited("trap '' XFSZ; ulimit -f 1000", "fill the disk", &path, 0));
     let output = process.wait_with_output().expect("an end");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert!(path.with_extension("told").exists());

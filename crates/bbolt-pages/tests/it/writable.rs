@@ -13,7 +13,7 @@ use bbolt_pages::{CheckOptions, Db, Error, MapMode, Options, ReadTx, WriteTx, ch
 use crate::child;
 use crate::scratch::Scratch;
 
-fn writable(options: Options) -> Options {
+pub(crate) fn writable(options: Options) -> Options {
     // SAFETY: this process is tests in safe code and the standard library; none of it stores through stray pointers.
     unsafe { options.writable_map(true) }
 }
@@ -199,7 +199,7 @@ fn a_full_disk_is_an_error_and_no_bus_error() {
     let scratch = Scratch::new("writable-disk");
     let path = scratch.path("a.db");
     let limits = "trap '' XFSZ; ulimit -f 1000";
-    let process = child::start(child::limited(limits, "fill the disk by a map", &path));
+    let process = child::start(child::limited(limits, "fill the disk by a map", &path, 0));
     let output = process.wait_with_output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert!(path.with_extension("told").exists());
