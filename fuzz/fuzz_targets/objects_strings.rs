@@ -1,4 +1,4 @@
-//! Bytes as operations on a `StringPool`, against a naive map. Owns nothing: the model is `bolt_objects::strings_model`.
+//! Bytes as operations on a `StringPool` or a `BytesPool`, against a naive map. Owns nothing: the model is `bolt_objects::strings_model`.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! Bytes as a snapshot of a `StringPool`, once as they are and once between a right beginning and a right checksum. Owns nothing.
+//! Bytes as a snapshot of a `StringPool` and of a `BytesPool`, once as they are and once between a right beginning and a right checksum. Owns nothing.
 
 #![no_main]
 

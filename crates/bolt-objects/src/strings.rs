@@ -171,7 +171,7 @@ impl StringPool {
     /// The place in the bytes and what was expected there. Bytes from anywhere are safe to try; no more than `config` says is allocated.
     pub fn from_snapshot(config: StringPoolConfig, bytes: &[u8]) -> Result<Self, SnapshotError> {
         let mut pool = Self::new(config).map_err(SnapshotError::pool)?;
-        strings_snapshot::read(&mut pool.core, bytes)?;
+        strings_snapshot::read::<&str, _>(&mut pool.core, bytes)?;
         Ok(pool)
     }
 }

@@ -12,6 +12,7 @@ use crate::strings_config::{StringError, StringId, StringPoolConfig, StringStats
 use crate::strings_core::{Core, Found, Memory, Put};
 use crate::strings_index::{Index, tag_of};
 use crate::strings_places::{HEADER, LEN_MAX};
+use crate::strings_snapshot::{self, SnapshotError};
 
 /// Handles of all strings, by number.
 struct Handles {
@@ -226,6 +227,45 @@ impl BytesPool {
         let result = self.core.unpin(id);
         self.drop_what_left();
         result
+    }
+
+    /// The id of `bytes`, which never leaves the pool from now on.
+    ///
+    /// # Errors
+    /// As [`intern`](Self::intern).
+    pub fn intern_static(&mut self, bytes: &[u8]) -> Result<StringId, StringError> {
+        let id = self.intern(bytes)?;
+        self.core.pin_static(id)?;
+        Ok(id)
+    }
+
+    /// Appends the pool to `out` in the form of [`StringPool::to_snapshot`](crate::StringPool::to_snapshot), which is the same for both.
+    pub fn to_snapshot(&self, out: &mut Vec<u8>) {
+        strings_snapshot::write(&self.core, out);
+    }
+
+    /// A pool from a snapshot, of a `BytesPool` or a `StringPool`: each string is copied, one allocation each. What does not fit in `config` any more
+    /// is evicted on the way, the oldest first.
+    ///
+    /// # Errors
+    /// As [`StringPool::from_snapshot`](crate::StringPool::from_snapshot).
+    ///
+    /// ```
+    /// use bolt_objects::{BytesPool, StringPoolConfig};
+    ///
+    /// let config = StringPoolConfig::new(64 * 1024);
+    /// let mut pool = BytesPool::new(config)?;
+    /// let id = pool.intern(&[0xff, 0xfe])?;
+    /// let mut bytes = Vec::new();
+    /// pool.to_snapshot(&mut bytes);
+    /// assert_eq!(BytesPool::from_snapshot(config, &bytes)?.resolve(id).unwrap(), &[0xff, 0xfe][..]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn from_snapshot(config: StringPoolConfig, bytes: &[u8]) -> Result<Self, SnapshotError> {
+        let mut pool = Self::new(config).map_err(SnapshotError::pool)?;
+        strings_snapshot::read::<&[u8], _>(&mut pool.core, bytes)?;
+        pool.drop_what_left();
+        Ok(pool)
     }
 
     /// The pool in numbers. `bytes_held` is tables and strings together at this moment.

@@ -674,6 +674,9 @@ impl<M: Memory> Core<M> {
         let (tag, len) = (tag_of(text.as_ref()), text.as_ref().len());
         self.check_length(len)?;
         let full = StringError::Full { strings_max: self.plan.strings_max };
+        if !self.evict_until(|core| core.memory.has_room(len)) {
+            return Err(full);
+        }
         let entry = self.room_in_index(tag).ok_or(full)?;
         let units = M::units(len);
         let at = if kept.pins > 0 {

@@ -62,7 +62,7 @@ pub enum SnapshotFault {
     Kind(u8),
     /// Pins out of 1..=65535.
     Pins(u32),
-    /// The text is not UTF-8.
+    /// The text is not UTF-8, as a `StringPool` needs it.
     Utf8,
     /// The text is in the snapshot twice.
     TextTwice,
@@ -178,23 +178,45 @@ impl<'a> Reader<'a> {
         self.fault(start, SnapshotFault::Number)
     }
 
-    fn text(&mut self, len: usize) -> Result<&'a str, SnapshotError> {
+    fn text<S: Text<'a>>(&mut self, len: usize) -> Result<S, SnapshotError> {
         let bytes = match self.bytes[self.at..].get(..len) {
             Some(bytes) => bytes,
             None => return self.fault(self.bytes.len(), SnapshotFault::Truncated),
         };
-        match core::str::from_utf8(bytes) {
+        match S::checked(bytes) {
             Ok(text) => {
                 self.at += len;
                 Ok(text)
             }
-            Err(error) => self.fault(self.at + error.valid_up_to(), SnapshotFault::Utf8),
+            Err(valid) => self.fault(self.at + valid, SnapshotFault::Utf8),
         }
     }
 }
 
+/// What the texts of a pool may be.
+pub(crate) trait Text<'a>: AsRef<[u8]> + Copy {
+    /// The text, or how many of the bytes could be one.
+    fn checked(bytes: &'a [u8]) -> Result<Self, usize>;
+}
+
+impl<'a> Text<'a> for &'a str {
+    fn checked(bytes: &'a [u8]) -> Result<Self, usize> {
+        core::str::from_utf8(bytes).map_err(|error| error.valid_up_to())
+    }
+}
+
+#[cfg(feature = "bytes")]
+impl<'a> Text<'a> for &'a [u8] {
+    fn checked(bytes: &'a [u8]) -> Result<Self, usize> {
+        Ok(bytes)
+    }
+}
+
 /// Fills a new pool.
-pub(crate) fn read<'a, M: Put<&'a str>>(core: &mut Core<M>, bytes: &'a [u8]) -> Result<(), SnapshotError> {
+pub(crate) fn read<'a, S: Text<'a>, M: Put<S>>(
+    core: &mut Core<M>,
+    bytes: &'a [u8],
+) -> Result<(), SnapshotError> {
     let same = bytes.iter().zip(&MAGIC).take_while(|(one, other)| one == other).count();
     if same < MAGIC.len() {
         let fault = match bytes.get(same) {
@@ -254,8 +276,8 @@ pub(crate) fn read<'a, M: Put<&'a str>>(core: &mut Core<M>, bytes: &'a [u8]) -> 
         };
         let len = reader.number()?;
         let at = reader.at;
-        let text = reader.text(len as usize)?;
-        if core.get(tag_of(text.as_bytes()), text.as_bytes()).is_some() {
+        let text = reader.text::<S>(len as usize)?;
+        if core.get(tag_of(text.as_ref()), text.as_ref()).is_some() {
             return fault(at, SnapshotFault::TextTwice);
         }
         let kept = Kept { slot, place, visited, pins, at: 0, len };

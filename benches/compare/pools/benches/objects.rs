@@ -256,6 +256,8 @@ fn leak<T>(value: T) -> &'static T {
 fn size<const N: usize>(rounds: usize, wanted: &dyn Fn(&str) -> bool) {
     let ours = leak(ObjectPool::<Boxed<N>, Maker>::managed(Maker, PoolConfig::new()).expect("memory"));
     ours.fill(READY);
+    let other = leak(ObjectPool::<Boxed<N>, Maker>::managed(Maker, PoolConfig::new()).expect("memory"));
+    other.fill(READY);
     let local = leak(LocalPool::<Boxed<N>, Maker>::new(Maker, READY));
     let magazines = leak(Magazines::<Boxed<N>>::new(MagazineConfig::new(2 * READY)).expect("memory"));
     let opool_local = leak(opool::LocalPool::<Maker, Boxed<N>>::new_prefilled(READY, Maker));
@@ -311,7 +313,10 @@ fn size<const N: usize>(rounds: usize, wanted: &dyn Fn(&str) -> bool) {
     }
     let name = format!("objects/two-threads/{N}");
     if wanted(&name) {
-        row(&name, &shared!(together), rounds.min(40));
+        let mut contenders = shared!(together);
+        let each = || boltstack_compare_pools::each(&TakeGive(&ours), &TakeGive(&other));
+        contenders.push(("(an ObjectPool for each)", Box::new(each)));
+        row(&name, &contenders, rounds.min(40));
     }
     let name = format!("objects/across-threads/{N}");
     if wanted(&name) {

@@ -34,8 +34,13 @@ pub fn alone(it: &impl Trip) -> f64 {
 
 /// The same operation on two threads at once: nanoseconds of one operation of one thread.
 pub fn together(it: &(impl Trip + Sync)) -> f64 {
+    each(it, it)
+}
+
+/// As [`together`], each thread with a contender of its own: what two busy cores lose to each other when nothing is shared.
+pub fn each<T: Trip + Sync>(one: &T, two: &T) -> f64 {
     let (stop, barrier, total) = (AtomicBool::new(false), Barrier::new(2), AtomicU64::new(0));
-    let body = |leads: bool| {
+    let body = |it: &T, leads: bool| {
         alone(it);
         barrier.wait();
         let start = Instant::now();
@@ -53,8 +58,8 @@ pub fn together(it: &(impl Trip + Sync)) -> f64 {
         total.fetch_add((start.elapsed().as_nanos() as u64) * 1000 / operations, Ordering::Relaxed);
     };
     thread::scope(|scope| {
-        scope.spawn(|| body(false));
-        body(true);
+        scope.spawn(|| body(two, false));
+        body(one, true);
     });
     total.load(Ordering::Relaxed) as f64 / 2000.0
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bolt_alloc::{assert_no_alloc, thread_counts};
-use bolt_objects::{BytesPool, StringError, StringId, StringPoolConfig};
+use bolt_objects::{BytesPool, SnapshotFault, StringError, StringId, StringPool, StringPoolConfig};
 use bytes::Bytes;
 
 const ROUNDS: usize = if cfg!(miri) { 30 } else { 10_000 };
@@ -141,4 +141,51 @@ fn an_owner_that_panics_leaves_the_pool_in_order() {
     assert!(panics > 10);
     // Several that panic at once would end the program.
     mood.store(false, Ordering::Relaxed);
+}
+
+#[test]
+fn snapshots_go_both_ways_between_the_pools() {
+    let config = StringPoolConfig::new(20_000).strings_max(60);
+    let mut strings = StringPool::new(config).unwrap();
+    let ids: Vec<_> = (0..50).map(|i| strings.intern(&format!("string {i}")).unwrap()).collect();
+    strings.pin(ids[7]).unwrap();
+    let mut snapshot = Vec::new();
+    strings.to_snapshot(&mut snapshot);
+
+    let mut pool = BytesPool::from_snapshot(config, &snapshot).unwrap();
+    for (i, &id) in ids.iter().enumerate() {
+        assert_eq!(pool.resolve(id).unwrap(), format!("string {i}").as_bytes());
+    }
+    assert_eq!(pool.stats().pinned, 1);
+    snapshot.clear();
+    pool.to_snapshot(&mut snapshot);
+    let strings = StringPool::from_snapshot(config, &snapshot).unwrap();
+    assert_eq!(strings.resolve(ids[49]), Some("string 49"));
+
+    // What is no text is refused by the pool of strings, with its place, and by no other.
+    let other = pool.intern_static(b"ab\xff").unwrap();
+    snapshot.clear();
+    pool.to_snapshot(&mut snapshot);
+    let error = StringPool::from_snapshot(config, &snapshot).unwrap_err();
+    assert_eq!((error.fault, snapshot[error.at]), (SnapshotFault::Utf8, 0xff));
+    assert_eq!(BytesPool::from_snapshot(config, &snapshot).unwrap().resolve(other).unwrap(), &b"ab\xff"[..]);
+}
+
+#[test]
+fn a_snapshot_in_a_smaller_budget_keeps_the_budget() {
+    let config = |bytes| StringPoolConfig::new(bytes).strings_max(40);
+    let mut pool = BytesPool::new(config(30_000)).unwrap();
+    let ids: Vec<_> = (0..40_u8).map(|i| pool.intern(&[i; 300]).unwrap()).collect();
+    pool.pin(ids[3]).unwrap();
+    let mut snapshot = Vec::new();
+    pool.to_snapshot(&mut snapshot);
+    let before = thread_counts().live_bytes;
+    let again = BytesPool::from_snapshot(config(9_000), &snapshot).unwrap();
+    let stats = again.stats();
+    assert!(stats.bytes_held <= 9_000 && stats.strings < 40, "{stats:?}");
+    // A handle's own header lies beyond the bytes that are counted.
+    assert!(thread_counts().live_bytes - before <= 9_000 + 40 * 64);
+    assert_eq!(again.resolve(ids[3]).unwrap(), &[3; 300][..], "it is pinned");
+    let alive = ids.iter().filter(|&&id| again.is_live(id)).count();
+    assert_eq!(alive, stats.strings);
 }
