@@ -22,18 +22,24 @@
 //!
 //! 1. `slab` points at `layout`, of which magazine `k < magazine_count` owns the stride at `k * stride_bytes`: `magazine_items` slots (`last_items` for the last), aligned for `T`.
 //! 2. Each magazine number is in exactly one place: the list `full`, the list `empty`, or one `Held`. A `Held` stays inside its `Depot`.
-//! 3. All slots of a magazine in `full` are initialised, none of one in `empty`; of a `Held`, those below its `top`.
+//! 3. All slots of a magazine in `full` are initialised, none of one in `empty`; of a loaded one, as many as its lane's `fill` says; of a previous
+//!    one, all or none, as `previous_full` says.
 //! 4. The state of lane `i` is touched by the one thread that has number `i`, or through `&mut Depot`. Numbers change hands through a lock.
 //! 5. An entry of `lanes` points at nobody's lane, or at one that lives until the depot is dropped. Nobody's lane has no magazine and is
 //!    never written: it is the one lane that all threads may read.
 //! 6. While a lane's state is borrowed nothing runs but moves of bytes and the two lists: no code of `T`, no allocator.
 //! 7. `Magazines::lanes` is the table of its depot, which is boxed, and neither moved nor freed before the depot. `ShortWay::lanes` is that of a
 //!    depot that lives, or the table in which all entries are nobody's.
+//! 8. Each `State` has the one `LaneCounts` that is passed along with it: its lane's, or `counter_counts` with the state behind the lock. Its `fill`
+//!    is at most the capacity of `loaded`.
+//! 9. While a lane's owner is not inside of one of the functions here, `limit` is at most the capacity of its loaded magazine.
 
 use std::alloc::{Layout, alloc, dealloc};
+use std::any::Any;
 use std::boxed::Box;
 use std::fmt;
 use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::ptr::{self, NonNull};
 use std::sync::{Arc, PoisonError};
 use std::vec::Vec;
@@ -43,11 +49,11 @@ use crate::cell::UnsafeCell;
 use crate::magazine_config::{Counter, LaneCounts};
 #[cfg(not(bolt_loom))]
 use crate::magazine_lane::nobodys;
-use crate::magazine_lane::{self, Held, Lane, LaneTable, NONE, State};
+use crate::magazine_lane::{self, ENTRIES, Held, Lane, LaneTable, NONE, State};
 use crate::sync::{Mutex, MutexGuard};
 use crate::thread_index::{self, AtThreadEnd};
 // Real pointers even under loom: a lane's pointer is stored once by its first owner, and what is behind it is modelled.
-use crate::unmodelled::{AtomicPtr, Ordering};
+use crate::unmodelled::{AtomicBool, AtomicPtr, Ordering};
 use crate::{CachePadded, Link, SlotList};
 
 pub use crate::magazine_config::{MagazineConfig, MagazineCounts, MagazineError};
@@ -106,6 +112,9 @@ unsafe impl<T: Send + 'static> Sync for Magazines<T> {}
 impl<T: Send + 'static> Magazines<T> {
     /// An empty store.
     ///
+    /// All that grows with the items is asked for so that the system may refuse it. What does not (half a kilobyte, and 128 bytes when a thread
+    /// first comes) is allocated as `Box::new` does it, which ends the program where there is no memory at all.
+    ///
     /// # Errors
     /// [`MagazineError`] when the slab would be larger than memory or its magazines more than a list can number: ask for fewer items.
     pub fn new(config: MagazineConfig) -> Result<Self, MagazineError> {
@@ -152,10 +161,18 @@ impl<T: Send + 'static> Magazines<T> {
     /// one call in every caller's code.
     ///
     /// # Safety
-    /// It is not used once these magazines are dropped.
+    /// Neither it nor a copy of it is used once these magazines are dropped.
     #[must_use]
     pub unsafe fn short_way(&self) -> ShortWay<T> {
         ShortWay::to(&self.depot.lanes)
+    }
+
+    /// Shuts the short ways for good: from when a thread sees it, nothing is given by them. [`give`](Self::give) itself goes on, and what lies here
+    /// may be taken by either.
+    ///
+    /// Threads see it at some time, in the order of a relaxed store: who misses it is as one who came before.
+    pub fn shut(&self) {
+        self.depot.shut_all();
     }
 
     #[cold]
@@ -253,6 +270,8 @@ pub struct Depot<T> {
     /// A lane for each thread that came so far (5). Pointers and not lanes side by side: with the lane's address in one register,
     /// what an operation stores reaches the next one without waiting for the cache (1.9 against 4.7 ns a pair).
     lanes: Box<LaneTable<T>>,
+    /// The short ways are shut.
+    shut: AtomicBool,
     /// How many of them threads may have.
     threads_max: usize,
     slab: NonNull<u8>,
@@ -289,9 +308,21 @@ impl<T: Send> Depot<T> {
             .checked_mul(shape.magazine_count)
             .and_then(|bytes| Layout::from_size_align(bytes, align).ok())
             .ok_or(too_many)?;
-        let links = || (0..shape.magazine_count).map(|_| Link::new()).collect::<Box<[Link]>>();
-        let full = SlotList::all_taken(links()).map_err(|_| too_many)?;
-        let empty = SlotList::with_links(links()).map_err(|_| too_many)?;
+        let links = || boxed(shape.magazine_count, Link::new);
+        let full = SlotList::all_taken(links()?).map_err(|_| too_many)?;
+        let empty = SlotList::with_links(links()?).map_err(|_| too_many)?;
+        #[cfg(bolt_loom)]
+        let nobody = Box::new(Lane::new());
+        #[cfg(bolt_loom)]
+        let no_lane = (&raw const *nobody).cast_mut();
+        #[cfg(not(bolt_loom))]
+        let no_lane = nobodys::lane();
+        let Ok(lanes) = boxed(ENTRIES, || AtomicPtr::new(no_lane))?.try_into() else {
+            unreachable!("a table of so many entries was asked for")
+        };
+        #[cfg(bolt_loom)]
+        let watch = boxed(shape.magazine_count, || UnsafeCell::new(()))?;
+        // Last of all that can fail: from here on the depot frees it.
         let slab = if layout.size() == 0 {
             // No magazine at all: an aligned address is all that is needed.
             NonNull::new(ptr::without_provenance_mut(align)).ok_or(too_many)?
@@ -300,19 +331,14 @@ impl<T: Send> Depot<T> {
             let start = unsafe { alloc(layout) };
             NonNull::new(start).ok_or(MagazineError::OutOfMemory { bytes: layout.size() })?
         };
-        #[cfg(bolt_loom)]
-        let nobody = Box::new(Lane::new());
-        #[cfg(bolt_loom)]
-        let no_lane = (&raw const *nobody).cast_mut();
-        #[cfg(not(bolt_loom))]
-        let no_lane = nobodys::lane();
         Ok(Self {
             full: CachePadded::new(full),
             empty: CachePadded::new(empty),
             counter: CachePadded::new(Mutex::new(State::new())),
-            counter_counts: CachePadded::default(),
+            counter_counts: CachePadded::new(LaneCounts::new()),
             counter_items: Counter::default(),
-            lanes: Box::new(std::array::from_fn(|_| AtomicPtr::new(no_lane))),
+            lanes,
+            shut: AtomicBool::new(false),
             threads_max: shape.threads_max,
             slab,
             layout,
@@ -321,7 +347,7 @@ impl<T: Send> Depot<T> {
             last_items: shape.last_items,
             magazine_count: shape.magazine_count,
             #[cfg(bolt_loom)]
-            watch: (0..shape.magazine_count).map(|_| UnsafeCell::new(())).collect(),
+            watch,
             #[cfg(bolt_loom)]
             nobody,
         })
@@ -375,19 +401,19 @@ impl<T: Send> Depot<T> {
         let taken = lane.state.with_mut(|state| {
             // SAFETY: 4, passed on to our caller; 6: nothing below comes back here.
             let state = unsafe { &mut *state };
-            self.take_in(state, &lane.counts)
+            // SAFETY: 8: they are of one lane.
+            let taken = unsafe { self.take_in(state, &lane.counts) };
+            lane.set_limit(state.loaded.capacity, &self.shut);
+            taken
         });
         if taken.is_some() {
-            lane.counts.hits.bump();
             return taken;
         }
         // A relaxed hint: whoever gave before us in the order of events is seen; who gives at this moment may be missed.
-        if self.counter_items.get() > 0 {
-            let taken = self.take_counter();
-            if taken.is_some() {
-                lane.counts.hits.bump();
-                return taken;
-            }
+        if self.counter_items.get() > 0
+            && let Some(taken) = self.take_counter()
+        {
+            return Some(taken);
         }
         lane.counts.misses.bump();
         None
@@ -402,19 +428,13 @@ impl<T: Send> Depot<T> {
         let given = lane.state.with_mut(|state| {
             // SAFETY: 4, passed on to our caller; 6: nothing below comes back here.
             let state = unsafe { &mut *state };
-            self.give_in(state, item, &lane.counts)
+            // SAFETY: 8: they are of one lane.
+            unsafe {
+                self.give_in(state, item, &lane.counts, |capacity| lane.set_limit(capacity, &self.shut))
+            }
         });
         // No magazine is left; perhaps there is room in those that have no thread.
-        match given.or_else(|item| self.give_counter(item)) {
-            Ok(()) => {
-                lane.counts.kept.publish();
-                Ok(())
-            }
-            Err(item) => {
-                lane.counts.refused.bump();
-                Err(item)
-            }
-        }
+        given.or_else(|item| self.give_counter(item)).inspect_err(|_| lane.counts.refused.bump())
     }
 
     /// Moves the magazines of lane `index` to the depot.
@@ -423,13 +443,24 @@ impl<T: Send> Depot<T> {
     /// 4: lane `index` is the caller's alone.
     pub unsafe fn flush_as(&self, index: u32) {
         let Some(lane) = self.lane(index) else { return };
-        let held = lane.state.with_mut(|state| {
-            // SAFETY: 4, passed on to our caller; 6: two moves.
+        lane.set_limit(0, &self.shut);
+        let (loaded, previous, previous_full) = lane.state.with_mut(|state| {
+            // SAFETY: 4, passed on to our caller; 6: moves.
             let state = unsafe { &mut *state };
-            [mem::replace(&mut state.loaded, Held::none()), mem::replace(&mut state.previous, Held::none())]
+            (
+                mem::replace(&mut state.loaded, Held::none()),
+                mem::replace(&mut state.previous, Held::none()),
+                mem::take(&mut state.previous_full),
+            )
         });
-        for held in held {
-            self.put_away(held);
+        self.put_in_list(previous, previous_full);
+        let len = lane.counts.fill.now().len();
+        if len == 0 || len == loaded.capacity {
+            lane.counts.unload();
+            self.put_in_list(loaded, len > 0);
+        } else {
+            lane.counts.fill.set_len(0);
+            self.put_away(loaded, len);
         }
     }
 
@@ -451,10 +482,10 @@ impl<T: Send> Depot<T> {
     /// For threads without a lane.
     pub fn take_locked(&self) -> Option<T> {
         let mut state = self.lock();
-        let taken = self.take_in(&mut state, &self.counter_counts);
-        match taken {
-            Some(_) => self.counter_counts.hits.bump(),
-            None => self.counter_counts.misses.bump(),
+        // SAFETY: 8: they belong together.
+        let taken = unsafe { self.take_in(&mut state, &self.counter_counts) };
+        if taken.is_none() {
+            self.counter_counts.misses.bump();
         }
         self.unlock(state);
         taken
@@ -463,10 +494,10 @@ impl<T: Send> Depot<T> {
     /// For threads without a lane.
     pub fn give_locked(&self, item: T) -> Result<(), T> {
         let mut state = self.lock();
-        let given = self.give_in(&mut state, item, &self.counter_counts);
-        match given {
-            Ok(()) => self.counter_counts.kept.publish(),
-            Err(_) => self.counter_counts.refused.bump(),
+        // SAFETY: 8: they belong together.
+        let given = unsafe { self.give_in(&mut state, item, &self.counter_counts, |_| ()) };
+        if given.is_err() {
+            self.counter_counts.refused.bump();
         }
         self.unlock(state);
         given
@@ -474,10 +505,18 @@ impl<T: Send> Depot<T> {
 
     fn take_trimmed(&self) -> Option<T> {
         let mut state = self.lock();
-        let taken = self.take_in(&mut state, &self.counter_counts);
-        if taken.is_some() {
-            self.counter_counts.trimmed.bump();
-        }
+        let counts = &*self.counter_counts;
+        // SAFETY: 8: they belong together.
+        let loaded = unsafe { self.load(&mut state, counts) };
+        let taken = loaded.map(|()| {
+            let len = counts.fill.now().len();
+            // SAFETY: 3: it was loaded; the next line says that it is there no more.
+            let taken = unsafe { state.loaded.read_below(len) };
+            // Trimmed and not taken.
+            counts.fill.set_len(len - 1);
+            counts.trimmed.bump();
+            taken
+        });
         self.clear(&mut state);
         self.unlock(state);
         taken
@@ -486,7 +525,8 @@ impl<T: Send> Depot<T> {
     /// For threads with a lane that found nothing in the lists.
     fn take_counter(&self) -> Option<T> {
         let mut state = self.lock();
-        let taken = self.take_in(&mut state, &self.counter_counts);
+        // SAFETY: 8: they belong together.
+        let taken = unsafe { self.take_in(&mut state, &self.counter_counts) };
         self.clear(&mut state);
         self.unlock(state);
         taken
@@ -494,15 +534,16 @@ impl<T: Send> Depot<T> {
 
     /// Gives the counter's magazines to the list of empty ones once nothing is in them: threads with lanes need them more.
     fn clear(&self, state: &mut State<T>) {
-        if state.loaded.is_empty() && state.previous.is_empty() {
-            self.put_in_list(mem::replace(&mut state.loaded, Held::none()));
-            self.put_in_list(mem::replace(&mut state.previous, Held::none()));
+        if self.counter_counts.fill.now().len() == 0 && !state.previous_full {
+            self.put_in_list(mem::replace(&mut state.loaded, Held::none()), false);
+            self.put_in_list(mem::replace(&mut state.previous, Held::none()), false);
         }
     }
 
     fn give_counter(&self, item: T) -> Result<(), T> {
         let mut state = self.lock();
-        let given = self.give_in(&mut state, item, &self.counter_counts);
+        // SAFETY: 8: they belong together.
+        let given = unsafe { self.give_in(&mut state, item, &self.counter_counts, |_| ()) };
         self.unlock(state);
         given
     }
@@ -513,92 +554,142 @@ impl<T: Send> Depot<T> {
     }
 
     fn unlock(&self, state: MutexGuard<'_, State<T>>) {
-        self.counter_items.set(state.loaded.len() + state.previous.len());
+        let items = usize::from(self.counter_counts.fill.now().len()) + usize::from(state.previous_len());
+        self.counter_items.set(items);
         drop(state);
     }
 
     /// Bonwick's take: loaded, previous, then a full magazine from the depot.
-    fn take_in(&self, state: &mut State<T>, counts: &LaneCounts) -> Option<T> {
-        if let Some(item) = state.loaded.pop() {
-            return Some(item);
+    ///
+    /// # Safety
+    /// 8: `counts` belong to `state`.
+    unsafe fn take_in(&self, state: &mut State<T>, counts: &LaneCounts) -> Option<T> {
+        // SAFETY: passed on to our caller.
+        unsafe { self.load(state, counts) }?;
+        // SAFETY: as above.
+        unsafe { state.loaded.pop(counts) }
+    }
+
+    /// Sees to it that there is an item in the loaded magazine; `None` when there is none anywhere.
+    ///
+    /// # Safety
+    /// 8: `counts` belong to `state`.
+    unsafe fn load(&self, state: &mut State<T>, counts: &LaneCounts) -> Option<()> {
+        if counts.fill.now().len() > 0 {
+            return Some(());
         }
-        if !state.previous.is_empty() {
+        if state.previous_full {
             mem::swap(&mut state.loaded, &mut state.previous);
         } else {
             let full = self.pop_full()?;
             counts.exchanges.bump();
             let loaded = mem::replace(&mut state.loaded, full);
             let previous = mem::replace(&mut state.previous, loaded);
-            self.put_in_list(previous);
+            self.put_in_list(previous, false);
         }
-        state.loaded.pop()
+        state.previous_full = false;
+        counts.load(state.loaded.capacity);
+        Some(())
     }
 
-    /// Bonwick's give: loaded, previous, then an empty magazine from the depot.
-    fn give_in(&self, state: &mut State<T>, item: T, counts: &LaneCounts) -> Result<(), T> {
-        let item = match state.loaded.push(item) {
-            Ok(()) => return Ok(()),
-            Err(item) => item,
-        };
-        if !state.previous.is_full() {
-            mem::swap(&mut state.loaded, &mut state.previous);
-        } else {
-            let Some(empty) = self.pop_empty() else { return Err(item) };
-            counts.exchanges.bump();
-            let loaded = mem::replace(&mut state.loaded, empty);
-            let previous = mem::replace(&mut state.previous, loaded);
-            self.put_in_list(previous);
+    /// Bonwick's give: loaded, previous, then an empty magazine from the depot. Keeping the item is the last thing it does; `loaded` is told
+    /// the capacity of the loaded magazine before that.
+    ///
+    /// # Safety
+    /// 8: `counts` belong to `state`.
+    unsafe fn give_in(
+        &self,
+        state: &mut State<T>,
+        item: T,
+        counts: &LaneCounts,
+        loaded: impl FnOnce(u8),
+    ) -> Result<(), T> {
+        if counts.fill.now().len() == state.loaded.capacity {
+            if state.previous.capacity > 0 && !state.previous_full {
+                mem::swap(&mut state.loaded, &mut state.previous);
+            } else {
+                let Some(empty) = self.pop_empty() else { return Err(item) };
+                counts.exchanges.bump();
+                let loaded = mem::replace(&mut state.loaded, empty);
+                let previous = mem::replace(&mut state.previous, loaded);
+                self.put_in_list(previous, state.previous_full);
+            }
+            state.previous_full = state.previous.capacity > 0;
+            counts.unload();
         }
-        state.loaded.push(item)
+        loaded(state.loaded.capacity);
+        // SAFETY: 8, passed on to our caller; the magazine was not full, or another took its place that is empty.
+        unsafe { state.loaded.push(counts, counts.fill.now(), item) };
+        Ok(())
     }
 
-    /// A magazine of a lane goes back: to its list, or, partly filled, to the counter.
-    fn put_away(&self, mut held: Held<T>) {
-        if held.magazine == NONE {
-            return;
+    /// A partly filled magazine of a lane goes to the counter. Its items are not counted any more, and are counted there.
+    fn put_away(&self, held: Held<T>, mut len: u8) {
+        let (mut state, counts) = (self.lock(), &*self.counter_counts);
+        while len > 0 && counts.fill.now().len() < state.loaded.capacity {
+            // SAFETY: 3: so many of its slots are initialised; `len` says from here on that this one is not.
+            let item = unsafe { held.read_below(len) };
+            len -= 1;
+            // SAFETY: 8: they belong together; there was room three lines ago.
+            unsafe { state.loaded.push(counts, counts.fill.now(), item) };
         }
-        if held.is_empty() || held.is_full() {
-            return self.put_in_list(held);
-        }
-        let mut state = self.lock();
-        while !state.loaded.is_full()
-            && let Some(item) = held.pop()
-        {
-            let kept = state.loaded.push(item);
-            debug_assert!(kept.is_ok(), "there was room a line ago");
-        }
-        if !held.is_empty() {
+        if len > 0 {
             // The loaded one is full now (or there was none): it becomes the previous one, which is full or empty.
             let loaded = mem::replace(&mut state.loaded, held);
-            held = mem::replace(&mut state.previous, loaded);
-        }
-        if held.magazine != NONE {
-            self.put_in_list(held);
+            let previous_full = mem::replace(&mut state.previous_full, loaded.capacity > 0);
+            let previous = mem::replace(&mut state.previous, loaded);
+            counts.unload();
+            counts.fill.set_len(len);
+            self.put_in_list(previous, previous_full);
+        } else {
+            self.put_in_list(held, false);
         }
         self.unlock(state);
     }
 
     /// Of both magazines of a state, `previous` is always full, empty or absent; only such a one comes here.
-    fn put_in_list(&self, held: Held<T>) {
+    fn put_in_list(&self, held: Held<T>, full: bool) {
         if held.magazine == NONE {
             return;
         }
-        debug_assert!(held.is_empty() || held.is_full(), "only whole magazines lie in the lists");
-        let list = if held.is_empty() { &self.empty } else { &self.full };
+        let list = if full { &self.full } else { &self.empty };
         let back = list.push(held.magazine);
         debug_assert!(back.is_ok(), "a magazine is in one place only");
+    }
+
+    /// See [`Magazines::shut`].
+    fn shut_all(&self) {
+        self.shut.store(true, Ordering::SeqCst);
+        for lane in (0..self.threads_max as u32).filter_map(|index| self.lane(index)) {
+            // SeqCst, both: with those in `Lane::set_limit`.
+            lane.limit.store(0, Ordering::SeqCst);
+        }
     }
 
     /// See [`Magazines::counts`].
     pub fn counts(&self) -> MagazineCounts {
         let mut sum = MagazineCounts::default();
-        sum.add(&self.counter_counts);
+        {
+            // First of all, and under the lock: see `LaneCounts`.
+            let _unchanged = self.lock();
+            sum.add(&self.counter_counts);
+        }
         for lane in (0..self.threads_max as u32).filter_map(|index| self.lane(index)) {
             sum.lanes += 1;
             sum.add(&lane.counts);
         }
+        sum.settle();
         sum
     }
+}
+
+/// So many values in a box, or an error where there is no memory.
+fn boxed<V>(count: usize, value: impl FnMut() -> V) -> Result<Box<[V]>, MagazineError> {
+    let mut values = Vec::new();
+    let refused = MagazineError::OutOfMemory { bytes: count.saturating_mul(size_of::<V>()) };
+    values.try_reserve_exact(count).map_err(|_| refused)?;
+    values.extend(std::iter::repeat_with(value).take(count));
+    Ok(values.into_boxed_slice())
 }
 
 impl<T> Depot<T> {
@@ -624,28 +715,37 @@ impl<T> Depot<T> {
 
     fn pop_full(&self) -> Option<Held<T>> {
         // 2, 3: the list gave it to nobody else, and all its slots are initialised.
-        self.full.pop().map(|magazine| self.hold(magazine, true))
+        self.full.pop().map(|magazine| self.hold(magazine))
     }
 
     fn pop_empty(&self) -> Option<Held<T>> {
-        self.empty.pop().map(|magazine| self.hold(magazine, false))
+        self.empty.pop().map(|magazine| self.hold(magazine))
     }
 
     /// The magazine that was just popped from a list (2).
-    fn hold(&self, magazine: u32, full: bool) -> Held<T> {
+    fn hold(&self, magazine: u32) -> Held<T> {
         let last = magazine as usize + 1 == self.magazine_count;
         let capacity = if last { self.last_items } else { self.magazine_items };
         // SAFETY: 1: the list's numbers are below `magazine_count`, so the stride lies within the slab.
         let base: NonNull<T> = unsafe { self.slab.add(magazine as usize * self.stride_bytes) }.cast();
-        // SAFETY: 1: the stride has so many slots.
-        let end = unsafe { base.add(capacity) };
         Held {
-            top: if full { end } else { base },
             base,
-            end,
             magazine,
+            // At most LEN_MAX, as the shape was made.
+            capacity: capacity as u8,
             #[cfg(bolt_loom)]
             watch: &self.watch[magazine as usize],
+        }
+    }
+
+    /// Drops the items of a magazine that is in no list any more: all of them, also when the destructor of some panic. Keeps the first panic.
+    fn empty_out(held: Held<T>, len: u8, panicked: &mut Option<Box<dyn Any + Send>>) {
+        for below in (1..=len).rev() {
+            // SAFETY: 3: so many slots are initialised, and each is read once.
+            let item = unsafe { held.read_below(below) };
+            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(item))) {
+                panicked.get_or_insert(panic);
+            }
         }
     }
 }
@@ -653,12 +753,17 @@ impl<T> Depot<T> {
 impl<T> Drop for Depot<T> {
     fn drop(&mut self) {
         // 2, 3: nobody else is left, so this finds every magazine that holds something.
-        let mut rest: Vec<_> = std::iter::from_fn(|| self.pop_full()).collect();
-        let mut emptied = |state: &mut State<T>| {
-            rest.push(mem::replace(&mut state.loaded, Held::none()));
-            rest.push(mem::replace(&mut state.previous, Held::none()));
+        let mut panicked = None;
+        while let Some(held) = self.pop_full() {
+            let len = held.capacity;
+            Self::empty_out(held, len, &mut panicked);
+        }
+        let mut emptied = |state: &mut State<T>, counts: &LaneCounts| {
+            let (loaded_len, previous_len) = (counts.fill.now().len(), state.previous_len());
+            Self::empty_out(mem::replace(&mut state.loaded, Held::none()), loaded_len, &mut panicked);
+            Self::empty_out(mem::replace(&mut state.previous, Held::none()), previous_len, &mut panicked);
         };
-        emptied(&mut self.counter.lock().unwrap_or_else(PoisonError::into_inner));
+        emptied(&mut self.counter.lock().unwrap_or_else(PoisonError::into_inner), &self.counter_counts);
         let no_lane = self.no_lane();
         for entry in self.lanes.iter_mut() {
             let lane = mem::replace(entry.get_mut(), no_lane);
@@ -667,16 +772,16 @@ impl<T> Drop for Depot<T> {
                 let lane = unsafe { Box::from_raw(lane) };
                 lane.state.with_mut(|state| {
                     // SAFETY: 4: `&mut self`.
-                    emptied(unsafe { &mut *state });
+                    emptied(unsafe { &mut *state }, &lane.counts);
                 });
             }
         }
-        // The slab goes after the items, also when an item's destructor panics.
-        let _slab = Slab { start: self.slab, layout: self.layout };
-        for mut held in rest {
-            while let Some(item) = held.pop() {
-                drop(item);
-            }
+        if self.layout.size() > 0 {
+            // SAFETY: 1: allocated with this layout by `Depot::new`, freed here only.
+            unsafe { dealloc(self.slab.as_ptr(), self.layout) };
+        }
+        if let Some(panic) = panicked {
+            resume_unwind(panic);
         }
     }
 }
@@ -687,17 +792,30 @@ impl<T> fmt::Debug for Depot<T> {
     }
 }
 
-/// Frees the slab when it goes out of scope.
-struct Slab {
-    start: NonNull<u8>,
-    layout: Layout,
-}
+#[cfg(all(test, not(bolt_loom)))]
+mod tests {
+    use super::*;
 
-impl Drop for Slab {
-    fn drop(&mut self) {
-        if self.layout.size() > 0 {
-            // SAFETY: 1: allocated with this layout by `Depot::new`, freed here only.
-            unsafe { dealloc(self.start.as_ptr(), self.layout) };
+    #[test]
+    fn shut_short_ways_give_nothing_more() {
+        let pool = Magazines::new(MagazineConfig::new(64).magazine_items(4)).unwrap();
+        // SAFETY: not used after the store.
+        let way = unsafe { pool.short_way() };
+        assert_eq!((way.give(0), way.take()), (Err(0), None), "this thread has no lane yet");
+        pool.give(1).unwrap();
+        assert_eq!((way.give(2), way.take()), (Ok(()), Some(2)));
+        pool.shut();
+        assert_eq!(way.give(3), Err(3));
+        // The long way goes on through all exchanges, and opens nothing again.
+        for item in 2..40 {
+            pool.give(item).unwrap();
+            assert_eq!(way.give(0), Err(0), "after {item}");
         }
+        assert_eq!(way.take(), Some(39), "what lies there may be taken by either");
+        let found: Vec<_> = std::iter::from_fn(|| pool.take()).collect();
+        assert_eq!(found, (1..39).rev().collect::<Vec<_>>());
+        assert_eq!((way.give(0), pool.idle()), (Err(0), 0));
+        let nowhere = ShortWay::nowhere();
+        assert_eq!((nowhere.give(1), nowhere.take()), (Err(1), None));
     }
 }

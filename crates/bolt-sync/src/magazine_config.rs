@@ -1,10 +1,21 @@
 //! Owns: the numbers of a magazine store: what can be configured, what is counted, what can go wrong. Never touches
-//! an item. Limits: counters are machine words and wrap after centuries.
+//! an item. Limits: a thread's takes are counted to 2⁵⁶ (years of nothing else), everything else in machine words.
 
 use std::fmt;
 
-// Not explored by loom: nothing is ordered by a count, and each is written by one thread at a time.
-use crate::unmodelled::{AtomicUsize, Ordering};
+use crate::atomic::{AtomicUsize, Ordering};
+// Not explored by loom: nothing is ordered by these, and each is written by one thread at a time.
+use crate::unmodelled::AtomicUsize as PlainUsize;
+
+/// A constructor that is `const` where atomics are the processor's and not loom's.
+macro_rules! counting {
+    ($visible:vis fn $name:ident() -> Self $body:block) => {
+        #[cfg(not(bolt_loom))]
+        $visible const fn $name() -> Self $body
+        #[cfg(bolt_loom)]
+        $visible fn $name() -> Self $body
+    };
+}
 
 /// Items of a magazine unless told otherwise: large enough that the two list operations of an exchange (up to 100 ns each when
 /// threads contend) are a few nanoseconds an item, small enough that what a thread hides is not worth mentioning.
@@ -28,7 +39,8 @@ const HELD_PER_THREAD: usize = 3;
 pub struct MagazineConfig {
     /// Most items kept.
     pub items_max: usize,
-    /// Items of one magazine, 32 at first; used as at least 1 and at most an eighth of `items_max`. A thread hides up to twice as many from the others.
+    /// Items of one magazine, 32 at first; used as at least 1 and at most 255 or an eighth of `items_max`. A thread hides up to twice as many from
+    /// the others.
     pub magazine_items: usize,
     /// Threads that get magazines of their own, 256 at first and at most; further ones share a locked pair. With 0 all do: 20 times slower, but
     /// exactly LIFO, and no item is ever out of reach.
@@ -62,7 +74,8 @@ impl MagazineConfig {
 
     /// The derived numbers.
     pub(crate) fn shape(self) -> Shape {
-        let magazine_items = self.magazine_items.clamp(1, (self.items_max / MAGAZINES_MIN).max(1));
+        let most = (self.items_max / MAGAZINES_MIN).clamp(1, LEN_MAX);
+        let magazine_items = self.magazine_items.clamp(1, most);
         let threads_max = self.threads_max.min(THREADS_LIMIT);
         let whole = self.items_max.div_ceil(magazine_items);
         if self.never_refuses {
@@ -115,30 +128,36 @@ pub struct MagazineCounts {
 }
 
 impl MagazineCounts {
+    /// Adds what one lane says; what threads without a lane share comes first, see [`LaneCounts`]. Until [`settle`](Self::settle), `idle` is a
+    /// sum in which a lane may stand below zero.
     pub(crate) fn add(&mut self, lane: &LaneCounts) {
-        // Leaving is counted after entering on any one thread, so reading what left first rarely shows a negative sum.
-        let (hits, trimmed) = (lane.hits.get(), lane.trimmed.get());
-        let kept = lane.kept.get_published();
+        let (idle, hits) = lane.idle_and_hits();
+        self.idle = self.idle.wrapping_add(idle);
         self.hits = self.hits.wrapping_add(hits);
-        self.trimmed = self.trimmed.wrapping_add(trimmed);
-        self.kept = self.kept.wrapping_add(kept);
+        self.trimmed = self.trimmed.wrapping_add(lane.trimmed.get());
         self.misses = self.misses.wrapping_add(lane.misses.get());
         self.refused = self.refused.wrapping_add(lane.refused.get());
         self.exchanges = self.exchanges.wrapping_add(lane.exchanges.get());
-        let idle = self.kept.wrapping_sub(self.hits).wrapping_sub(self.trimmed);
+    }
+
+    /// All lanes are added: what was kept is what left again and what is still here.
+    pub(crate) fn settle(&mut self) {
+        self.kept = self.hits.wrapping_add(self.trimmed).wrapping_add(self.idle);
         // A lane may have taken what another gave: only the whole sum means something, and a race may leave it below zero.
-        self.idle = if idle > usize::MAX / 2 { 0 } else { idle };
+        if self.idle > usize::MAX / 2 {
+            self.idle = 0;
+        }
     }
 }
 
 /// A number that one thread at a time writes and any may read.
 #[derive(Debug, Default)]
 #[repr(transparent)]
-pub(crate) struct Counter(AtomicUsize);
+pub(crate) struct Counter(PlainUsize);
 
 impl Counter {
     pub(crate) const fn new() -> Self {
-        Self(AtomicUsize::new(0))
+        Self(PlainUsize::new(0))
     }
 
     #[inline(always)]
@@ -158,44 +177,197 @@ impl Counter {
     pub(crate) fn bump(&self) {
         self.set(self.get().wrapping_add(1));
     }
+}
 
-    /// One more, as the last thing an operation does: who reads it by [`get_published`](Self::get_published) and finds everything
-    /// returned may free what the operation touched.
+/// Bits of a [`Fill`] that tell how many items there are.
+const LEN_BITS: u32 = 8;
+/// Most items of one magazine.
+pub(crate) const LEN_MAX: usize = (1 << LEN_BITS) - 1;
+
+/// The items in a lane's loaded magazine, and above them the takes from that lane so far: one word, so that a take writes nothing else, and a
+/// give nothing but this and a slot. Written by the lane's owner alone.
+#[derive(Debug)]
+#[repr(transparent)]
+#[cfg(target_has_atomic = "64")]
+pub(crate) struct Fill(crate::atomic::AtomicU64);
+
+/// What a [`Fill`] said at some time.
+#[derive(Debug, Clone, Copy)]
+#[cfg(target_has_atomic = "64")]
+pub(crate) struct Filled(u64);
+
+#[cfg(target_has_atomic = "64")]
+impl Filled {
     #[inline(always)]
-    pub(crate) fn publish(&self) {
-        // Release: pairs with the Acquire in `get_published`.
-        self.0.store(self.get().wrapping_add(1), Ordering::Release);
+    pub(crate) fn len(self) -> u8 {
+        self.0 as u8
+    }
+
+    fn hits(self) -> usize {
+        (self.0 >> LEN_BITS) as usize
+    }
+}
+
+#[cfg(target_has_atomic = "64")]
+impl Fill {
+    counting! { pub(crate) fn new() -> Self { Self(crate::atomic::AtomicU64::new(0)) } }
+
+    /// For the owner.
+    #[inline(always)]
+    pub(crate) fn now(&self) -> Filled {
+        // Relaxed: who asks wrote it.
+        Filled(self.0.load(Ordering::Relaxed))
+    }
+
+    /// For those who count.
+    fn published(&self) -> Filled {
+        // Acquire: pairs with the Release in `give`.
+        Filled(self.0.load(Ordering::Acquire))
+    }
+
+    /// One item less, and one take more.
+    #[inline(always)]
+    pub(crate) fn take(&self, now: Filled) {
+        // Relaxed: what a take did is published by the give that follows it.
+        self.0.store(now.0.wrapping_add((1 << LEN_BITS) - 1), Ordering::Relaxed);
+    }
+
+    /// One item more, as the last thing an operation does: who finds everything returned may free what the operation touched.
+    #[inline(always)]
+    pub(crate) fn give(&self, now: Filled) {
+        // Release: pairs with the Acquire in `published`.
+        self.0.store(now.0.wrapping_add(1), Ordering::Release);
+    }
+
+    /// Another number of items, and no take.
+    pub(crate) fn set_len(&self, len: u8) {
+        let takes = self.now().0 & !(LEN_MAX as u64);
+        // Release: comes after the change of `stored`, if that comes first; see `LaneCounts`.
+        self.0.store(takes | u64::from(len), Ordering::Release);
+    }
+}
+
+/// As above, in two words: where there is no atomic word of 64 bits, the takes would not fit beside the items for long.
+#[derive(Debug)]
+#[cfg(not(target_has_atomic = "64"))]
+pub(crate) struct Fill {
+    len: AtomicUsize,
+    hits: Counter,
+}
+
+#[derive(Debug, Clone, Copy)]
+#[cfg(not(target_has_atomic = "64"))]
+pub(crate) struct Filled {
+    len: usize,
+    hits: usize,
+}
+
+#[cfg(not(target_has_atomic = "64"))]
+impl Filled {
+    #[inline(always)]
+    pub(crate) fn len(self) -> u8 {
+        self.len as u8
+    }
+
+    fn hits(self) -> usize {
+        self.hits
+    }
+}
+
+#[cfg(not(target_has_atomic = "64"))]
+impl Fill {
+    counting! { pub(crate) fn new() -> Self { Self { len: AtomicUsize::new(0), hits: Counter::new() } } }
+
+    #[inline(always)]
+    pub(crate) fn now(&self) -> Filled {
+        Filled { len: self.len.load(Ordering::Relaxed), hits: self.hits.get() }
+    }
+
+    fn published(&self) -> Filled {
+        // Acquire: pairs with the Release in `give`.
+        Filled { len: self.len.load(Ordering::Acquire), hits: self.hits.get() }
     }
 
     #[inline(always)]
-    pub(crate) fn get_published(&self) -> usize {
-        // Acquire: pairs with the Release in `publish`.
-        self.0.load(Ordering::Acquire)
+    pub(crate) fn take(&self, now: Filled) {
+        self.len.store(now.len.wrapping_sub(1), Ordering::Relaxed);
+        self.hits.set(now.hits.wrapping_add(1));
+    }
+
+    #[inline(always)]
+    pub(crate) fn give(&self, now: Filled) {
+        // Release: pairs with the Acquire in `published`.
+        self.len.store(now.len.wrapping_add(1), Ordering::Release);
+    }
+
+    pub(crate) fn set_len(&self, len: u8) {
+        // Release: as in the one word.
+        self.len.store(usize::from(len), Ordering::Release);
     }
 }
 
 /// The counts of one lane.
-#[derive(Debug, Default)]
+///
+/// What is kept is not counted but derived: it is what lies in the loaded magazine (`fill`) and what this lane put anywhere else (`stored`).
+/// When a magazine is loaded or unloaded both change, one after the other, and who counts at that moment may see one change without the other.
+/// A pool may be freed by who counts everything as returned, so **too many must never be counted while items only come back**. That holds:
+///
+/// 1. Unloading lowers `fill`, then raises `stored` (Release); who counts reads `stored` (Acquire), then `fill`. It sees both changes, or the
+///    first alone, which is too few.
+/// 2. Loading happens in takes, and under the lock of those who have no lane, whose counts are read under that lock.
+/// 3. A thread that ends moves items from its lane to those of the lock. They are read first, so what moves meanwhile is in neither.
+///
+/// While items are taken as well, a magazine may for a moment be counted twice or not at all.
+#[derive(Debug)]
 #[repr(C)]
 pub(crate) struct LaneCounts {
-    pub(crate) hits: Counter,
-    pub(crate) kept: Counter,
+    pub(crate) fill: Fill,
+    /// Modulo a word: a lane that takes what others gave is below zero.
+    stored: AtomicUsize,
+    pub(crate) exchanges: Counter,
     pub(crate) misses: Counter,
     pub(crate) refused: Counter,
     pub(crate) trimmed: Counter,
-    pub(crate) exchanges: Counter,
 }
 
 impl LaneCounts {
-    pub(crate) const fn new() -> Self {
-        Self {
-            hits: Counter::new(),
-            kept: Counter::new(),
-            misses: Counter::new(),
-            refused: Counter::new(),
-            trimmed: Counter::new(),
-            exchanges: Counter::new(),
+    counting! {
+        pub(crate) fn new() -> Self {
+            Self {
+                fill: Fill::new(),
+                stored: AtomicUsize::new(0),
+                exchanges: Counter::new(),
+                misses: Counter::new(),
+                refused: Counter::new(),
+                trimmed: Counter::new(),
+            }
         }
+    }
+
+    /// The items of the loaded magazine are elsewhere now, and it is empty.
+    pub(crate) fn unload(&self) {
+        let len = self.fill.now().len();
+        self.fill.set_len(0);
+        self.store(usize::from(len));
+    }
+
+    /// A full magazine is loaded, whose items were elsewhere.
+    pub(crate) fn load(&self, len: u8) {
+        self.store(usize::from(len).wrapping_neg());
+        self.fill.set_len(len);
+    }
+
+    fn store(&self, more: usize) {
+        // Relaxed: who asks wrote it. Release: see 1 above.
+        let stored = self.stored.load(Ordering::Relaxed);
+        self.stored.store(stored.wrapping_add(more), Ordering::Release);
+    }
+
+    fn idle_and_hits(&self) -> (usize, usize) {
+        // Acquire, and before `fill`: see 1 above.
+        let stored = self.stored.load(Ordering::Acquire);
+        let filled = self.fill.published();
+        (stored.wrapping_add(usize::from(filled.len())), filled.hits())
     }
 }
 
@@ -249,7 +421,8 @@ mod tests {
             (MagazineConfig::new(256), (32, 8, 32)),
             (MagazineConfig::new(257), (32, 9, 1)),
             (MagazineConfig::new(4096).magazine_items(0), (1, 4096, 1)),
-            (MagazineConfig::new(4096).magazine_items(1 << 40), (512, 8, 512)),
+            (MagazineConfig::new(800).magazine_items(1 << 40), (100, 8, 100)),
+            (MagazineConfig::new(4096).magazine_items(1 << 40), (255, 17, 16)),
             (MagazineConfig::new(100).threads_max(3).never_refuses(), (12, 9 + 12, 12)),
             (MagazineConfig::new(0).threads_max(0).never_refuses(), (1, 3, 1)),
         ] {

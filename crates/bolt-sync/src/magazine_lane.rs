@@ -1,7 +1,7 @@
 //! What one thread has of a magazine store: its lane, the magazines in it, and the short way there.
 //!
 //! Owns: `ShortWay`, `Lane`, `Held`. Never goes to a depot, never runs an item's code, never allocates. Limits: those of
-//! `magazine.rs`, whose numbered invariants these are (1 to 7).
+//! `magazine.rs`, whose numbered invariants these are (1 to 9).
 //!
 //! unsafe: allowed here
 
@@ -9,16 +9,17 @@ use std::fmt;
 use std::ptr::NonNull;
 
 use crate::cell::UnsafeCell;
-use crate::magazine_config::{LaneCounts, THREADS_LIMIT};
+use crate::magazine_config::{Filled, LaneCounts, THREADS_LIMIT};
 use crate::thread_index;
 // Real pointers even under loom: a lane's pointer is stored once by its first owner, and what is behind it is modelled.
-use crate::unmodelled::{AtomicPtr, Ordering};
+use crate::unmodelled::{AtomicBool, AtomicPtr, AtomicU8, Ordering};
 
 /// Marks a `Held` that holds no magazine.
 pub(crate) const NONE: u32 = u32::MAX;
 
 /// An entry for each number, and behind them the one that threads without a number find.
-pub(crate) type LaneTable<T> = [AtomicPtr<Lane<T>>; THREADS_LIMIT + 1];
+pub(crate) const ENTRIES: usize = THREADS_LIMIT + 1;
+pub(crate) type LaneTable<T> = [AtomicPtr<Lane<T>>; ENTRIES];
 
 const _: () =
     assert!(thread_index::NO_LANE as usize == THREADS_LIMIT, "the last index of a table is nobody's");
@@ -26,40 +27,48 @@ const _: () =
 /// The short way to the calling thread's own magazine, and to nothing else: what every caller's code should hold of a store, in front of one
 /// call to the long way. Made by [`Magazines::short_way`](crate::magazine::Magazines::short_way).
 ///
-/// It may be kept apart from the store, in front of what a pool looks at first; and it can be [shut](Self::shut), so that a pool is asked
-/// about every item from then on and asks itself nothing before.
+/// It may be kept apart from the store, in front of what a pool looks at first, or in the item that is out, which so knows its way home without
+/// asking. Giving by it can be [shut](crate::magazine::Magazines::shut), so that a pool is asked about every item from then on and asks
+/// itself nothing before.
 ///
-/// **Layout.** One pointer. **Cost.** About 1 ns each way: four loads to the lane, no atomic read-modify-write, one branch.
+/// **Layout.** One pointer. **Cost.** About 1 ns each way: three loads to the items, no atomic read-modify-write, one branch.
 pub struct ShortWay<T> {
     /// Invariant 7.
-    lanes: AtomicPtr<LaneTable<T>>,
+    lanes: *const LaneTable<T>,
 }
+
+// SAFETY: a pointer to what may be shared (4, 7): what it leads to is the calling thread's own.
+unsafe impl<T: Send> Send for ShortWay<T> {}
+// SAFETY: as above.
+unsafe impl<T: Send> Sync for ShortWay<T> {}
+
+impl<T> Clone for ShortWay<T> {
+    #[inline(always)]
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for ShortWay<T> {}
 
 impl<T> ShortWay<T> {
     pub(crate) fn to(lanes: &LaneTable<T>) -> Self {
-        Self { lanes: AtomicPtr::new((&raw const *lanes).cast_mut()) }
+        Self { lanes }
     }
 
-    /// One that leads nowhere: what [`shut`](Self::shut) leaves.
+    /// One that leads nowhere: nothing is taken or given by it.
     #[must_use]
     pub fn nowhere() -> Self {
         #[cfg(bolt_loom)]
-        let lanes = std::ptr::null_mut();
+        let lanes = std::ptr::null();
         #[cfg(not(bolt_loom))]
         let lanes = nobodys::lanes();
-        Self { lanes: AtomicPtr::new(lanes) }
-    }
-
-    /// Shuts it for good: from when a thread sees it, it takes and gives nothing there.
-    ///
-    /// Threads see it at some time, in the order of a relaxed store: who misses it is as one who came before.
-    pub fn shut(&self) {
-        self.lanes.store(Self::nowhere().lanes.into_inner(), Ordering::Relaxed);
+        Self { lanes }
     }
 
     /// Takes the item this thread gave last. `None` says nothing about the rest of the store.
     #[inline(always)]
-    pub fn take(&self) -> Option<T> {
+    pub fn take(self) -> Option<T> {
         // SAFETY: 4: `my_lane` is this thread's, or nobody's.
         unsafe { self.my_lane()?.take() }
     }
@@ -67,9 +76,9 @@ impl<T> ShortWay<T> {
     /// Keeps an item in this thread's magazine.
     ///
     /// # Errors
-    /// Gives the item back when that magazine is full, or this thread has none yet; the long way may still keep it.
+    /// Gives the item back when that magazine is full, this thread has none yet, or the way is shut; the long way may still keep it.
     #[inline(always)]
-    pub fn give(&self, item: T) -> Result<(), T> {
+    pub fn give(self, item: T) -> Result<(), T> {
         match self.my_lane() {
             // SAFETY: 4: `my_lane` is this thread's, or nobody's.
             Some(lane) => unsafe { lane.give(item) },
@@ -78,15 +87,13 @@ impl<T> ShortWay<T> {
     }
 
     #[inline(always)]
-    fn my_lane(&self) -> Option<&Lane<T>> {
-        // Relaxed: both tables are there as long as `self`, and either will do.
-        let lanes = self.lanes.load(Ordering::Relaxed);
+    fn my_lane<'a>(self) -> Option<&'a Lane<T>> {
         #[cfg(bolt_loom)]
-        if lanes.is_null() {
+        if self.lanes.is_null() {
             return None;
         }
-        // SAFETY: 7.
-        my_lane(unsafe { &*lanes })
+        // SAFETY: 7; the lane is used for no longer than one of the two calls above.
+        my_lane(unsafe { &*self.lanes })
     }
 }
 
@@ -118,7 +125,7 @@ impl<T> fmt::Debug for ShortWay<T> {
 /// The lane of nobody, in which nothing is and for which there is no room, so that the short way needs not ask whether there is a lane.
 #[cfg(not(bolt_loom))]
 pub(crate) mod nobodys {
-    use super::{AtomicPtr, Lane, LaneTable, THREADS_LIMIT};
+    use super::{AtomicPtr, ENTRIES, Lane, LaneTable};
 
     struct Nobodys(Lane<()>);
 
@@ -126,106 +133,114 @@ pub(crate) mod nobodys {
     unsafe impl Sync for Nobodys {}
 
     static LANE: Nobodys = Nobodys(Lane::new());
-    static LANES: LaneTable<()> =
-        [const { AtomicPtr::new((&raw const LANE.0).cast_mut()) }; THREADS_LIMIT + 1];
+    static LANES: LaneTable<()> = [const { AtomicPtr::new((&raw const LANE.0).cast_mut()) }; ENTRIES];
 
     /// Layouts do not depend on the item: all they have of it is pointers, in the order written (`repr(C)`).
     pub(crate) fn lane<T>() -> *mut Lane<T> {
         (&raw const LANE.0).cast_mut().cast()
     }
 
-    pub(crate) fn lanes<T>() -> *mut LaneTable<T> {
-        (&raw const LANES).cast_mut().cast()
+    pub(crate) fn lanes<T>() -> *const LaneTable<T> {
+        (&raw const LANES).cast()
     }
 }
 
-/// What one thread has of a depot, on a pair of cache lines of its own (adjacent lines are fetched together).
+/// What one thread has of a depot, on a pair of cache lines of its own (adjacent lines are fetched together). What the short way needs lies in the
+/// first of them.
 #[repr(C, align(128))]
 pub(crate) struct Lane<T> {
-    /// Touched by the owner alone (4).
-    pub(crate) state: UnsafeCell<State<T>>,
     /// Written by the owner alone, read by whoever asks.
     pub(crate) counts: LaneCounts,
+    /// How many items the loaded magazine may hold by the short way: its capacity, or 0 once that is shut.
+    pub(crate) limit: AtomicU8,
+    /// Touched by the owner alone (4).
+    pub(crate) state: UnsafeCell<State<T>>,
 }
 
 impl<T> Lane<T> {
     #[cfg(not(bolt_loom))]
     pub(crate) const fn new() -> Self {
-        Self { state: UnsafeCell::new(State::new()), counts: LaneCounts::new() }
+        Self { counts: LaneCounts::new(), limit: AtomicU8::new(0), state: UnsafeCell::new(State::new()) }
     }
 
     #[cfg(bolt_loom)]
     pub(crate) fn new() -> Self {
-        Self { state: UnsafeCell::new(State::new()), counts: LaneCounts::new() }
+        Self { counts: LaneCounts::new(), limit: AtomicU8::new(0), state: UnsafeCell::new(State::new()) }
     }
 
     /// # Safety
     /// 4: the lane is the caller's alone, or nobody's.
     #[inline(always)]
     pub(crate) unsafe fn take(&self) -> Option<T> {
-        // Before anything is borrowed for writing: of nobody's lane nothing is written (5).
-        let empty = self.state.with(|state| {
-            // SAFETY: 4, passed on to our caller; 5: nobody's lane is only read.
-            unsafe { (*state).loaded.is_empty() }
-        });
-        if empty {
-            return None;
-        }
-        let taken = self.state.with_mut(|state| {
-            // SAFETY: 4, passed on to our caller; 5: it has an item, so it is not nobody's; 6: `pop` moves bytes.
-            unsafe { (*state).loaded.pop() }
-        });
-        self.counts.hits.bump();
-        taken
+        self.state.with(|state| {
+            // SAFETY: 4, passed on to our caller; 5: nobody's lane is only read; 6: nothing below comes back here.
+            let loaded = unsafe { &(*state).loaded };
+            // SAFETY: 8: they are of one lane.
+            unsafe { loaded.pop(&self.counts) }
+        })
     }
 
     /// # Safety
     /// 4: the lane is the caller's alone, or nobody's.
     #[inline(always)]
     pub(crate) unsafe fn give(&self, item: T) -> Result<(), T> {
-        let full = self.state.with(|state| {
-            // SAFETY: 4, passed on to our caller; 5: nobody's lane is only read.
-            unsafe { (*state).loaded.is_full() }
-        });
-        if full {
+        // Relaxed: who misses that it is shut counts as one who came before.
+        let now = self.counts.fill.now();
+        if now.len() >= self.limit.load(Ordering::Relaxed) {
             return Err(item);
         }
-        let given = self.state.with_mut(|state| {
-            // SAFETY: 4, passed on to our caller; 5: it has room, so it is not nobody's; 6: `push` moves bytes.
-            unsafe { (*state).loaded.push(item) }
+        self.state.with(|state| {
+            // SAFETY: 4, passed on to our caller; 5: nobody's lane is only read; 6: nothing below comes back here.
+            let loaded = unsafe { &(*state).loaded };
+            // SAFETY: 8: they are of one lane; 9: the limit is at most the capacity.
+            unsafe { loaded.push(&self.counts, now, item) };
         });
-        self.counts.kept.publish();
-        given
+        Ok(())
+    }
+
+    /// The loaded magazine may be another one now: the short way may fill it, unless it is shut. Called by the owner.
+    pub(crate) fn set_limit(&self, capacity: u8, shut: &AtomicBool) {
+        if self.limit.load(Ordering::Relaxed) != capacity {
+            // SeqCst, both: with those in `Magazines::shut`, either this thread sees that it is shut, or the other's 0 comes last.
+            self.limit.store(capacity, Ordering::SeqCst);
+            if shut.load(Ordering::SeqCst) {
+                self.limit.store(0, Ordering::Relaxed);
+            }
+        }
     }
 }
 
 #[repr(C)]
 pub(crate) struct State<T> {
-    /// Taken from and given to.
+    /// Taken from and given to. How many of its slots are filled say the counts that belong to this state (8).
     pub(crate) loaded: Held<T>,
     /// Full, empty or absent: a thread at the boundary of a magazine swaps the two instead of running to the depot.
     pub(crate) previous: Held<T>,
+    /// All slots of `previous` are initialised; otherwise none of them.
+    pub(crate) previous_full: bool,
     /// The thread is told of its end, so magazines may be left here.
     pub(crate) enrolled: bool,
 }
 
 impl<T> State<T> {
     pub(crate) const fn new() -> Self {
-        Self { loaded: Held::none(), previous: Held::none(), enrolled: false }
+        Self { loaded: Held::none(), previous: Held::none(), previous_full: false, enrolled: false }
+    }
+
+    /// Items in `previous`.
+    pub(crate) fn previous_len(&self) -> u8 {
+        if self.previous_full { self.previous.capacity } else { 0 }
     }
 }
 
 /// A magazine out of the lists. It is neither copied nor does it free anything: it always goes back.
-///
-/// Pointers and not a length: one addition less between an operation and the next, which is a third of its time.
 #[repr(C)]
 pub(crate) struct Held<T> {
-    /// `base <= top <= end`; the slots below `top` are initialised (3).
-    pub(crate) top: NonNull<T>,
-    /// From here to `end` lie the slots, which this value alone may touch (1, 2).
+    /// Where its slots begin, which this value alone may touch (1, 2).
     pub(crate) base: NonNull<T>,
-    pub(crate) end: NonNull<T>,
     pub(crate) magazine: u32,
+    /// How many slots there are.
+    pub(crate) capacity: u8,
     /// Where loom sees the accesses to the slots.
     #[cfg(bolt_loom)]
     pub(crate) watch: *const UnsafeCell<()>,
@@ -235,56 +250,55 @@ impl<T> Held<T> {
     /// No magazine: it can give nothing and keep nothing.
     pub(crate) const fn none() -> Self {
         Self {
-            top: NonNull::dangling(),
             base: NonNull::dangling(),
-            end: NonNull::dangling(),
             magazine: NONE,
+            capacity: 0,
             #[cfg(bolt_loom)]
             watch: std::ptr::null(),
         }
     }
 
+    /// Takes the last item; it counts as taken.
+    ///
+    /// # Safety
+    /// 8: this is the loaded magazine of the lane that `counts` belong to.
     #[inline(always)]
-    pub(crate) fn is_empty(&self) -> bool {
-        self.top == self.base
-    }
-
-    #[inline(always)]
-    pub(crate) fn is_full(&self) -> bool {
-        self.top == self.end
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        // Values have a size, so this division is by more than zero.
-        (self.top.addr().get() - self.base.addr().get()) / size_of::<T>()
-    }
-
-    #[inline(always)]
-    pub(crate) fn pop(&mut self) -> Option<T> {
-        if self.is_empty() {
+    pub(crate) unsafe fn pop(&self, counts: &LaneCounts) -> Option<T> {
+        let now = counts.fill.now();
+        if now.len() == 0 {
             return None;
         }
-        // SAFETY: 1: `top` is above `base`.
-        let slot = unsafe { self.top.sub(1) };
-        self.top = slot;
-        self.seen();
-        // SAFETY: 3: it was below `top`, hence initialised, and is not any more.
-        Some(unsafe { slot.read() })
+        // SAFETY: 3, 8: so many are initialised, and the next line says that one is not any more.
+        let item = unsafe { self.read_below(now.len()) };
+        counts.fill.take(now);
+        Some(item)
     }
 
+    /// The last of `len` items, at least one.
+    ///
+    /// # Safety
+    /// 3: so many slots are initialised, and the caller sees to it that the last one counts as such no more.
     #[inline(always)]
-    pub(crate) fn push(&mut self, item: T) -> Result<(), T> {
-        if self.is_full() {
-            return Err(item);
-        }
+    pub(crate) unsafe fn read_below(&self, len: u8) -> T {
         self.seen();
-        let slot = self.top;
-        // SAFETY: 1: `top` is below `end`. Computed before the write, or the compiler reads `top` again behind it.
-        let top = unsafe { slot.add(1) };
+        // SAFETY: 1: there are at least as many slots as items.
+        let slot = unsafe { self.base.add(usize::from(len) - 1) };
+        // SAFETY: 3, passed on to our caller.
+        unsafe { slot.read() }
+    }
+
+    /// Keeps an item and counts it.
+    ///
+    /// # Safety
+    /// As [`pop`](Self::pop); `now` is what `counts` say, and there are fewer items than slots.
+    #[inline(always)]
+    pub(crate) unsafe fn push(&self, counts: &LaneCounts, now: Filled, item: T) {
+        self.seen();
+        // SAFETY: 1, and fewer items than slots.
+        let slot = unsafe { self.base.add(usize::from(now.len())) };
         // SAFETY: 1, 2: the slot is ours; 3: it is not initialised.
         unsafe { slot.write(item) };
-        self.top = top;
-        Ok(())
+        counts.fill.give(now);
     }
 
     #[cfg(not(bolt_loom))]

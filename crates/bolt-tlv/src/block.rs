@@ -37,7 +37,7 @@ use core::{fmt, slice};
 
 use bolt_sync::atomic::{AtomicUsize, Ordering};
 
-use crate::shelf::{self, Class, Core};
+use crate::shelf::{self, Class, Core, Way};
 
 /// Alignment of a buffer's first byte.
 pub const BUFFER_ALIGN: usize = align_of::<Block>();
@@ -124,6 +124,11 @@ impl Slot {
         unsafe { self.0.as_ref() }
     }
 
+    /// Where the block goes home (3).
+    pub(crate) fn class(&self) -> NonNull<Class> {
+        self.block().class
+    }
+
     /// Whether no list keeps this block.
     #[inline(always)]
     pub(crate) fn is_plain(&self) -> bool {
@@ -172,13 +177,12 @@ impl Slot {
     /// The block as a buffer of `len` bytes.
     ///
     /// # Safety
-    /// `class` is the block's, `len` is at most the capacity, and the class stays alive as invariant 3 says: the caller has counted this buffer
-    /// as out.
+    /// `way` is that of the block's class, or nowhere; `len` is at most the capacity; and the class stays alive as invariant 3 says: the caller
+    /// has counted this buffer as out.
     #[inline(always)]
-    pub(crate) unsafe fn into_buffer(self, class: NonNull<Class>, len: usize) -> PooledBuffer {
+    pub(crate) unsafe fn into_buffer(self, way: Way, len: usize) -> PooledBuffer {
         debug_assert!(len <= self.block().capacity);
-        debug_assert_eq!(self.block().class, class);
-        PooledBuffer { block: ManuallyDrop::new(self).0, class, len }
+        PooledBuffer { block: ManuallyDrop::new(self).0, way, len }
     }
 }
 
@@ -214,8 +218,8 @@ impl Drop for Slot {
 pub struct PooledBuffer {
     /// Invariants 1, 2 and 3.
     block: NonNull<Block>,
-    /// The block's class, here as well: on the way home nothing has to wait for the block to be read.
-    class: NonNull<Class>,
+    /// The way into the magazines of the block's class, or nowhere: on the way home nothing has to wait for the block to be read.
+    way: Way,
     /// At most the capacity.
     len: usize,
 }
@@ -236,7 +240,7 @@ impl PooledBuffer {
     #[cfg(feature = "std")]
     #[inline]
     pub(crate) fn class(&self) -> NonNull<Class> {
-        self.class
+        self.header().class
     }
 
     /// Bytes of the class: how long the buffer can be made.
@@ -323,7 +327,7 @@ impl Drop for PooledBuffer {
     fn drop(&mut self) {
         let slot = Slot(self.block);
         // SAFETY: the buffer's ownership passes to the slot (1), the buffer is not used again, and its class is alive (3).
-        unsafe { shelf::give_back(slot, self.class) };
+        unsafe { shelf::give_back(slot, self.way) };
     }
 }
 
@@ -385,7 +389,9 @@ impl SharedFrame {
             return Err(self);
         }
         let frame = ManuallyDrop::new(self);
-        Ok(PooledBuffer { block: frame.block, class: frame.header().class, len: frame.len })
+        // SAFETY: the block is in a frame.
+        let way = unsafe { shelf::way_home(frame.header().class) };
+        Ok(PooledBuffer { block: frame.block, way, len: frame.len })
     }
 
     /// The same bytes behind a [`bytes::Bytes`]. Cost: one allocation of about 48 bytes, made by `Bytes`.
@@ -399,9 +405,10 @@ impl SharedFrame {
     #[cold]
     #[inline(never)]
     fn last(&self) {
-        let class = self.header().class;
+        // SAFETY: the block is in this frame.
+        let way = unsafe { shelf::way_home(self.header().class) };
         // SAFETY: nobody else holds the frame, so this one owns the block (4, 1), whose class is alive (3); it is being dropped.
-        unsafe { shelf::give_back(Slot(self.block), class) };
+        unsafe { shelf::give_back(Slot(self.block), way) };
     }
 }
 

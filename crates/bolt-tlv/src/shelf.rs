@@ -25,9 +25,9 @@
 //!    of a class is out any more after that, and nothing can be taken (there is no handle).
 //! 3. `table[place]` of a [`LockFree`] list holds the pointer of the block that was made with that place, until that
 //!    block is destroyed; the list of filled places holds those whose block is in the list.
-//! 4. `Class::short` leads into the magazines of `Class::free`, or nowhere.
+//! 4. `Class::way` leads into the magazines of `Class::free`, or nowhere.
 //! 5. `Core::classes` are the classes of `Core::table`, in its order, and one more. They neither move nor go before the core.
-//! 6. `Core::by_step[i]` is of the one of them that the table gives for lengths above `64 (i - 1)` up to `64 i`: its place, and its short way.
+//! 6. `Core::by_step[i]` is the way of the one of them that the table gives for lengths above `64 (i - 1)` up to `64 i`.
 
 #![allow(unsafe_code)]
 
@@ -46,9 +46,6 @@ use crate::pool::{AcquireError, ClassStats, Exhausted, Strategy, Zeroing};
 use crate::tally::Tally;
 
 #[cfg(feature = "std")]
-use bolt_sync::magazine::ShortWay;
-
-#[cfg(feature = "std")]
 use crate::ending;
 #[cfg(feature = "std")]
 use crate::hoard::Hoard;
@@ -65,6 +62,30 @@ const ZERO_ON_RETURN: u32 = 1;
 const ENDED: u32 = 2;
 /// Bit of `Class::special`: buffers are cleared when they are taken.
 const ZERO_ON_TAKE: u32 = 4;
+
+/// The way to this thread's magazine of a class: what a buffer takes along, so that on the way home nothing is asked.
+#[cfg(feature = "std")]
+pub(crate) type Way = bolt_sync::magazine::ShortWay<Slot>;
+
+/// Without the standard library there are no magazines.
+#[cfg(not(feature = "std"))]
+#[derive(Clone, Copy)]
+pub(crate) struct Way;
+
+#[cfg(not(feature = "std"))]
+impl Way {
+    fn nowhere() -> Self {
+        Self
+    }
+
+    fn take(self) -> Option<Slot> {
+        None
+    }
+
+    fn give(self, slot: Slot) -> Result<(), Slot> {
+        Err(slot)
+    }
+}
 
 /// What the giver of a buffer has to do afterwards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -307,10 +328,9 @@ impl Drop for LockFree {
 /// One size class of a pool. On cache lines of its own, and a power of two long, so that its place is found by a shift.
 #[repr(align(256))]
 pub(crate) struct Class {
-    /// Invariant 4. Shut where a buffer that is taken or comes back has anything to think about: with no magazines, with zeroing, and once
+    /// Invariant 4. Nowhere where a buffer that is taken or comes back has anything to think about: with no magazines, and with zeroing. Shut once
     /// the pool is closed.
-    #[cfg(feature = "std")]
-    short: ShortWay<Slot>,
+    way: Way,
     free: FreeList,
     spec: ClassSpec,
     /// Plain allocations that may exist at once, so that kept and plain ones together stay within `bytes_max`.
@@ -344,13 +364,8 @@ impl Class {
             Zeroing::OnTake => ZERO_ON_TAKE,
             Zeroing::OnReturn => ZERO_ON_RETURN,
         };
-        #[cfg_attr(
-            not(feature = "std"),
-            allow(unused_mut, reason = "the short way is the one thing set later")
-        )]
-        let mut class = Self {
-            #[cfg(feature = "std")]
-            short: ShortWay::nowhere(),
+        Self {
+            way: way_of(&free, zeroing),
             free,
             spec: ClassSpec { capacity: kept, ..spec },
             plain_max: plain_bytes / spec.size_bytes.max(1),
@@ -367,12 +382,7 @@ impl Class {
             trim_quiet: AtomicU32::new(0),
             trim_created: Tally::new(),
             core,
-        };
-        #[cfg(feature = "std")]
-        {
-            class.short = class.short_way();
         }
-        class
     }
 
     /// The class behind the last one: what is too long for all others comes here and is refused, and plain blocks come home here,
@@ -386,22 +396,7 @@ impl Class {
         class
     }
 
-    /// A way into the magazines, or nowhere.
-    #[cfg(feature = "std")]
-    fn short_way(&self) -> ShortWay<Slot> {
-        match &self.free {
-            // SAFETY: it is kept by the class itself, or by the core that keeps the class (4, 6).
-            FreeList::Magazines(hoard) if self.special.load(Ordering::Relaxed) == 0 => unsafe {
-                hoard.magazines().short_way()
-            },
-            _ => ShortWay::nowhere(),
-        }
-    }
-
-    /// A buffer of `len` bytes, which the class has room for; the thread has none of its own. One call, so that the short way is small enough to
-    /// stand in every caller.
-    #[cold]
-    #[inline(never)]
+    /// A buffer of `len` bytes, which the class has room for.
     fn acquire(&self, len: usize) -> Result<PooledBuffer, AcquireError> {
         if matches!(self.free, FreeList::Nothing) {
             return Err(AcquireError::TooLarge { requested: len, largest_bytes: self.spec.bytes_max });
@@ -420,7 +415,7 @@ impl Class {
         debug_assert!(len <= self.spec.size_bytes);
         // SAFETY: the table, made of the same specifications, chose this class because it holds `len` bytes, and its blocks have
         // its size; the block is counted as out, which keeps the class alive (2).
-        unsafe { slot.into_buffer(NonNull::from(self), len) }
+        unsafe { slot.into_buffer(self.way, len) }
     }
 
     /// The list has nothing: make a block, or do as the policy says.
@@ -479,7 +474,7 @@ impl Class {
         self.plain_created.add(1);
         self.high_water.fetch_max(before + 1 + self.made.load(Ordering::Relaxed), Ordering::Relaxed);
         // SAFETY: the block has the size of the class that was chosen for `len`; it keeps its pool, and so its home, itself.
-        Ok(unsafe { slot.into_buffer(home, len) })
+        Ok(unsafe { slot.into_buffer(Way::nowhere(), len) })
     }
 
     fn refuse(&self, len: usize) -> AcquireError {
@@ -553,36 +548,52 @@ impl Class {
     }
 }
 
+/// Where the buffers of a class go first: a way into its magazines, or nowhere.
+fn way_of(free: &FreeList, zeroing: u32) -> Way {
+    match free {
+        // SAFETY: it is kept by the class itself, by the core that keeps the class, and by buffers, while which are out there is a class (2, 4, 6).
+        #[cfg(feature = "std")]
+        FreeList::Magazines(hoard) if zeroing == 0 => unsafe { hoard.magazines().short_way() },
+        _ => {
+            let _ = zeroing;
+            Way::nowhere()
+        }
+    }
+}
+
 /// Takes a block home.
 ///
 /// # Safety
-/// The caller owned the block of `slot` in a buffer or as the last shared frame; `class` is the block's, and alive (block.rs 3).
+/// The caller owned the block of `slot` in a buffer or as the last shared frame; `way` is that of its class, or nowhere.
 #[inline(always)]
-pub(crate) unsafe fn give_back(slot: Slot, class: NonNull<Class>) {
-    #[cfg(feature = "std")]
-    let slot = {
-        // SAFETY: alive, by the contract.
-        let alive = unsafe { class.as_ref() };
-        // Who misses that it is shut counts as before that (see "How a pool ends").
-        match alive.short.give(slot) {
-            Ok(()) => return,
-            Err(slot) => slot,
-        }
-    };
-    // SAFETY: as above.
-    unsafe { give_back_shared(slot, class) };
+pub(crate) unsafe fn give_back(slot: Slot, way: Way) {
+    // Who misses that it is shut counts as before that (see "How a pool ends").
+    if let Err(slot) = way.give(slot) {
+        // SAFETY: passed on to our caller.
+        unsafe { give_back_shared(slot) };
+    }
+}
+
+/// The way of a block's class.
+///
+/// # Safety
+/// The block is in a buffer or a shared frame, so that its class is alive (block.rs 3).
+pub(crate) unsafe fn way_home(class: NonNull<Class>) -> Way {
+    // SAFETY: alive, by the contract.
+    unsafe { class.as_ref() }.way
 }
 
 /// # Safety
 /// As [`give_back`].
 #[cold]
 #[inline(never)]
-unsafe fn give_back_shared(mut slot: Slot, class: NonNull<Class>) {
+unsafe fn give_back_shared(mut slot: Slot) {
     if slot.is_plain() {
         give_back_plain(slot);
         return;
     }
-    // SAFETY: alive, by the contract.
+    let class = slot.class();
+    // SAFETY: alive, since the block was out (block.rs 3).
     let alive = unsafe { class.as_ref() };
     // Acquire: pairs with the Release in `close`; whoever sees ENDED sees every take there ever was.
     let special = alive.special.load(Ordering::Acquire);
@@ -649,35 +660,10 @@ pub(crate) struct Options {
     pub(crate) trim: TrimPolicy,
 }
 
-/// Where lengths of one step go.
-struct Step {
-    /// Invariant 6. Here as well as in the class, so that it need not be waited for on the way; never shut, since nobody takes from a closed
-    /// pool.
-    #[cfg(feature = "std")]
-    short: ShortWay<Slot>,
-    /// Invariant 6.
-    class: NonNull<Class>,
-}
-
-// SAFETY: what it points at is part of the same core (5, 6), and a class is Send and Sync by itself.
-unsafe impl Send for Step {}
-// SAFETY: as above.
-unsafe impl Sync for Step {}
-
-impl Step {
-    fn to(class: &Class) -> Self {
-        Self {
-            #[cfg(feature = "std")]
-            short: class.short_way(),
-            class: NonNull::from(class),
-        }
-    }
-}
-
 /// The classes of a pool.
 pub(crate) struct Core {
     /// Invariant 6.
-    by_step: [Step; DENSE_COUNT],
+    by_step: [Way; DENSE_COUNT],
     table: ClassTable,
     /// Invariant 5. Not a box, which would claim to be the only way to them when it is moved.
     classes: Vec<Class>,
@@ -705,9 +691,7 @@ impl Core {
             let classes: Vec<Class> =
                 kept.chain([Class::nothing(&options, largest_bytes, core.clone())]).collect();
             Self {
-                by_step: core::array::from_fn(|step| {
-                    Step::to(&classes[table.index_of(step * CLASS_STEP_BYTES)])
-                }),
+                by_step: core::array::from_fn(|step| classes[table.index_of(step * CLASS_STEP_BYTES)].way),
                 table,
                 classes,
                 options,
@@ -727,17 +711,15 @@ impl Core {
             return self.acquire_long(len);
         }
         // SAFETY: `len` is at most DENSE_BYTES_MAX, so this is at most the last step.
-        let step = unsafe { self.by_step.get_unchecked(len.div_ceil(CLASS_STEP_BYTES)) };
-        #[cfg(feature = "std")]
-        if let Some(slot) = step.short.take() {
+        let way = *unsafe { self.by_step.get_unchecked(len.div_ceil(CLASS_STEP_BYTES)) };
+        match way.take() {
             // SAFETY: the way leads to blocks of this class, which holds `len` bytes (6); they count as out once they are taken.
-            return Ok(unsafe { slot.into_buffer(step.class, len) });
+            Some(slot) => Ok(unsafe { slot.into_buffer(way, len) }),
+            None => self.acquire_long(len),
         }
-        // SAFETY: 5, 6.
-        unsafe { step.class.as_ref() }.acquire(len)
     }
 
-    /// Classes compared one by one: a call, in front of a buffer that takes microseconds to read.
+    /// This thread has none, or classes are to be compared one by one: a call, in front of a buffer that is made, or takes microseconds to read.
     #[cold]
     #[inline(never)]
     fn acquire_long(&self, len: usize) -> Result<PooledBuffer, AcquireError> {
@@ -828,10 +810,10 @@ impl Core {
     pub(crate) fn close(this: &Arc<Self>) {
         #[cfg(feature = "std")]
         for class in this.classes() {
-            if matches!(class.free, FreeList::Magazines(_)) {
+            if let FreeList::Magazines(hoard) = &class.free {
                 // SeqCst: as early as can be; see "How a pool ends" for what comes too late to see it.
                 class.special.fetch_or(ENDED, Ordering::SeqCst);
-                class.short.shut();
+                hoard.magazines().shut();
             }
         }
         for class in this.classes() {

@@ -3,6 +3,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, Mutex, OnceLock};
 use std::thread;
@@ -171,6 +172,30 @@ impl Drop for Tracked {
     fn drop(&mut self) {
         assert_ne!(self.0.fetch_sub(1, Ordering::Relaxed), 0, "dropped twice");
     }
+}
+
+/// The drop of a store once stopped at the first destructor that panicked and leaked what was behind it.
+#[test]
+fn items_are_dropped_with_the_pool_also_when_destructors_panic() {
+    struct Fuse(u32, Arc<AtomicUsize>);
+    impl Drop for Fuse {
+        fn drop(&mut self) {
+            self.1.fetch_add(1, Ordering::Relaxed);
+            assert!(!self.0.is_multiple_of(7), "fuse {}", self.0);
+        }
+    }
+    let dropped = Arc::new(AtomicUsize::new(0));
+    let pool = Magazines::new(MagazineConfig::new(100).magazine_items(4)).unwrap();
+    thread::scope(|scope| {
+        // In a lane, in the depot, and behind the lock, where a thread that ended left what fills no magazine.
+        let gone = scope.spawn(|| (0..30).for_each(|i| assert!(pool.give(Fuse(i, dropped.clone())).is_ok())));
+        gone.join().unwrap();
+    });
+    (30..63).for_each(|i| assert!(pool.give(Fuse(i, dropped.clone())).is_ok()));
+    let idle = pool.idle();
+    let panic = catch_unwind(AssertUnwindSafe(|| drop(pool))).expect_err("the first panic comes out");
+    assert!(panic.downcast_ref::<String>().is_some_and(|message| message.starts_with("fuse")));
+    assert_eq!((idle, dropped.load(Ordering::Relaxed)), (63, 63));
 }
 
 #[test]
