@@ -165,17 +165,8 @@ fn create(path: &Path, options: &Options, replace: bool) -> Result<Option<File>>
         let storage = FileStorage::new(file);
         storage.write_at(0, &initial_pages(page_size)).map_err(failed("write"))?;
         storage.sync().map_err(failed("sync"))?;
-        let moved = if replace {
-            std::fs::rename(&beside, path).map(|()| true)
-        } else {
-            // A link fails where a rename would replace what another process put there a moment ago.
-            match std::fs::hard_link(&beside, path) {
-                Ok(()) => std::fs::remove_file(&beside).map(|()| true),
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
-                Err(_) if !path.exists() => std::fs::rename(&beside, path).map(|()| true),
-                Err(error) => Err(error),
-            }
-        };
+        let moved =
+            if replace { std::fs::rename(&beside, path).map(|()| true) } else { move_beside(&beside, path) };
         if !moved.map_err(failed("rename"))? {
             return Ok(None);
         }
@@ -186,6 +177,30 @@ fn create(path: &Path, options: &Options, replace: bool) -> Result<Option<File>>
         let _ = std::fs::remove_file(&beside);
     }
     result
+}
+
+/// Moves `from` to `to` unless something stands there; false if it does.
+fn move_beside(from: &Path, to: &Path) -> io::Result<bool> {
+    // One step, where system and file system have it: the open file keeps one name, by which the system's tables call its mapping.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    {
+        use rustix::fs::{CWD, RenameFlags, renameat_with};
+        use rustix::io::Errno;
+        match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+            Ok(()) => return Ok(true),
+            Err(Errno::EXIST) => return Ok(false),
+            // Older systems, and file systems without it.
+            Err(Errno::NOSYS | Errno::INVAL | Errno::OPNOTSUPP | Errno::PERM) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    // A link fails where a rename would replace what another process put there a moment ago.
+    match std::fs::hard_link(from, to) {
+        Ok(()) => std::fs::remove_file(from).map(|()| true),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        Err(_) if !to.exists() => std::fs::rename(from, to).map(|()| true),
+        Err(error) => Err(error),
+    }
 }
 
 fn name_beside(path: &Path) -> PathBuf {

@@ -57,6 +57,16 @@ fn sum(parts: &[Part], of: impl Fn(&Part) -> u64) -> u64 {
     parts.iter().map(of).sum()
 }
 
+#[test]
+fn a_new_database_is_mapped_under_its_own_name() {
+    let scratch = Scratch::new("named");
+    let path = scratch.path("new.db");
+    let _db = Db::open(&path).expect("a new database");
+    // Created under another name, and moved: the system's tables know it by the one it has now.
+    assert!(sum(&parts(&path), |part| part.bytes) > 0);
+    assert_eq!(std::fs::read_dir(path.parent().expect("a directory")).expect("its files").count(), 1);
+}
+
 const VALUE: usize = 3_000;
 const KEYS: u32 = 2_000;
 
