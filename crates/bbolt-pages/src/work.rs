@@ -379,16 +379,17 @@ impl Work {
         Ok(())
     }
 
-    /// Deletes a plain key; a missing one is no error and changes nothing.
-    pub(crate) fn delete(&mut self, base: &Source<'_>, bucket: u32, key: &[u8]) -> Result<()> {
+    /// Deletes a plain key; a missing one is no error and changes nothing. Whether it was there.
+    pub(crate) fn delete(&mut self, base: &Source<'_>, bucket: u32, key: &[u8]) -> Result<bool> {
         let mut path = self.descend(base, bucket, key)?;
         if !path.found {
-            return Ok(());
+            return Ok(false);
         }
         if self.flags_at(base, &path)? & BUCKET_FLAG != 0 {
             return Err(Usage::IncompatibleValue.into());
         }
-        self.remove(base, bucket, &mut path)
+        self.remove(base, bucket, &mut path)?;
+        Ok(true)
     }
 
     fn remove(&mut self, base: &Source<'_>, bucket: u32, path: &mut Path) -> Result<()> {

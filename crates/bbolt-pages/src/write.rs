@@ -280,7 +280,7 @@ impl<'a, 'db> BucketMut<'a, 'db> {
     /// [`Usage::IncompatibleValue`] if a bucket stands there.
     pub fn delete(&mut self, key: &[u8]) -> Result<()> {
         let index = self.index;
-        self.tx.edit(|work, base| work.delete(base, index, key))
+        self.tx.edit(|work, base| work.delete(base, index, key).map(drop))
     }
 
     /// The bucket `name` in this one, to be changed.
@@ -426,7 +426,7 @@ pub struct CursorState {
 /// A cursor in a write transaction. It moves as [`Cursor`] does, over the transaction's own changes, and may delete what it stands on; `next` then
 /// gives the entry after the deleted one and `prev` the one before, whatever was changed in between.
 ///
-/// Cost: it stands on a key and not on a page, so each move is a descent from the root.
+/// Cost: it stands on a key and not on a page, so each move and each deletion is one descent from the root.
 pub struct CursorMut<'a, 'db> {
     tx: &'a mut WriteTx<'db>,
     index: u32,
@@ -528,13 +528,12 @@ impl CursorMut<'_, '_> {
     /// # Errors
     /// [`Usage::NoEntry`] if it stands on none, [`Usage::IncompatibleValue`] on a bucket.
     pub fn delete(&mut self) -> Result<()> {
-        match self.current()? {
-            None => return Err(Usage::NoEntry.into()),
-            Some(entry) if entry.is_bucket() => return Err(Usage::IncompatibleValue.into()),
-            Some(_) => {}
-        }
-        let (index, key) = (self.index, &self.state.key);
-        self.tx.edit(|work, base| work.delete(base, index, key))
+        let CursorState { key, at: At::Key } = &self.state else { return Err(Usage::NoEntry.into()) };
+        let index = self.index;
+        self.tx.edit(|work, base| match work.delete(base, index, key)? {
+            true => Ok(()),
+            false => Err(Usage::NoEntry.into()),
+        })
     }
 
     /// The position without the borrow of the transaction.
