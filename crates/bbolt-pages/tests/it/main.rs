@@ -25,6 +25,7 @@ mod damage;
 mod digests;
 #[cfg(not(any(miri, bolt_tsan)))]
 mod files;
+#[cfg(not(any(miri, bolt_tsan)))]
 mod fill;
 #[cfg(not(any(miri, bolt_tsan)))]
 mod fixtures;
