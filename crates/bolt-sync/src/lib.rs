@@ -17,6 +17,7 @@ mod magazine_config;
 mod slot_list;
 #[cfg(any(feature = "std", bolt_loom))]
 mod thread_index;
+pub mod thread_token;
 
 // The files that may hold unsafe code, as the manifest lists them.
 #[allow(unsafe_code)]

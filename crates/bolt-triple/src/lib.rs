@@ -35,6 +35,8 @@ mod pool;
 mod profile;
 mod receipt;
 mod rings;
+#[allow(unsafe_code)]
+mod shard;
 mod sharded;
 #[allow(unsafe_code)]
 mod slots;

@@ -1,27 +1,33 @@
-//! Owns: `ShardedPool`, one pool for several threads: a shard near each thread, the others behind it. Never blocks, never allocates; the
-//! memory is `slots`'. Limits: 8,192 triples over all shards; an exhausted pool costs a look at each shard.
+//! Owns: `ShardedPool`, one pool for several threads: a shard for each, and the others behind it. Never blocks, never allocates; the
+//! memory is `shard`'s. Limits: 8,192 triples over all shards; what lies ready near another living thread has to be asked for.
 
 use core::fmt;
 use core::ops::{Deref, DerefMut};
 
 use bolt_sync::CachePadded;
+use bolt_sync::thread_token::ThreadToken;
 
 use crate::batch::{BatchLen, MAX_RUN_LEN, SoaBatch};
 use crate::error::PoolError;
 #[cfg(feature = "std")]
 use crate::pool::SoaPool;
 use crate::pool::{BATCHES_MAX, CapacityUsage, DEFAULT_BATCHES, TRIPLES_MAX};
-use crate::slots::{SharedSlot, SharedSlots};
+use crate::shard::{Shard, SharedSlot};
 
 /// `SHARDS` times `N` batches for several threads, in place.
 ///
-/// A request goes to its home shard and, when that is empty, to the next ones in turn; a batch goes back to the shard it came from, on
-/// whichever thread. So threads with homes of their own do not meet, and no batch is out of reach of anybody.
+/// **Shards.** A thread's first request makes a shard its own that nobody owns, or whose thread has ended. Batches come back to the shard they are of: on the
+/// thread that owns it to a stack which nobody else touches, up to half of the shard; otherwise to a list that all threads reach. A request goes
+/// to the thread's own shard, and when that is empty to the lists of the others in turn.
 ///
-/// **Layout.** 256 bytes and two words a batch; each shard begins on cache lines of its own. No heap.
+/// **What others hold ready.** The stack of a thread that lives is out of reach for others. A request that finds nothing asks for it: the
+/// owner puts it on the list with its next call. So a pool of `n` shards serves one thread with all of its batches but half of those of the shards
+/// that other living threads own, at once; and with those too, once they were asked. The stack of a thread that has ended is anybody's.
 ///
-/// **Cost.** One compare-and-swap to take and one to return, 9 to 13 ns each while a shard has one thread; more when threads contend
-/// for one. A thread that works alone is better off with a [`BufferPool`](crate::BufferPool).
+/// **Layout.** 256 bytes and three words a batch; each shard begins on cache lines of its own. No heap.
+///
+/// **Cost.** On a thread with a shard of its own 1 to 2 ns each way, no atomic read-modify-write. On others, and for batches that come back on another
+/// thread, one compare-and-swap each way, 9 to 13 ns while nobody else is at that shard's list.
 ///
 /// ```
 /// use bolt_triple::{ShardedPool, Triple};
@@ -38,31 +44,36 @@ use crate::slots::{SharedSlot, SharedSlots};
 /// assert_eq!(pool.capacity_usage().soa_buffers_in_use, 0);
 /// ```
 pub struct ShardedPool<const SHARDS: usize, const N: usize = DEFAULT_BATCHES> {
-    shards: [CachePadded<SharedSlots<N>>; SHARDS],
+    shards: [CachePadded<Shard<N>>; SHARDS],
 }
 
 impl<const SHARDS: usize, const N: usize> ShardedPool<SHARDS, N> {
     /// A pool with everything in it. No shards, or more than [`BATCHES_MAX`] batches, do not compile.
     pub fn new() -> Self {
         const { assert!(SHARDS > 0 && SHARDS * N <= BATCHES_MAX, "1 shard or more, 8,192 triples or fewer") }
-        Self { shards: core::array::from_fn(|_| CachePadded::new(SharedSlots::new())) }
+        Self { shards: core::array::from_fn(|_| CachePadded::new(Shard::new())) }
     }
 
-    /// A batch of `len` triples, whose words are leftovers, if possible from the shard `home` (modulo their number).
+    /// A batch of `len` triples, whose words are leftovers, if possible from the calling thread's own shard; `home` (modulo their number) is where a
+    /// thread that has none begins to look, for a shard or for a batch.
     ///
     /// # Errors
-    /// [`PoolError::InvalidSize`] above eight; [`PoolError::ExhaustedCapacity`] when every shard was found empty.
+    /// [`PoolError::InvalidSize`] above eight; [`PoolError::ExhaustedCapacity`] when nothing was found. If fewer are in use than there are, the rest lies ready
+    /// near other threads and was asked for: try again later.
+    #[inline]
     pub fn get_soa_near(&self, home: usize, len: usize) -> Result<SharedSoa<'_, N>, PoolError> {
         let len = BatchLen::new(len)?;
         let home = home % SHARDS;
-        let (before, from_home) = self.shards.split_at(home);
-        for shard in from_home.iter().chain(before) {
-            if let Some(mut slot) = shard.take() {
-                slot.set_len(len);
-                return Ok(SharedSoa(slot));
-            }
+        let near = self.shards.get(home).and_then(|shard| shard.take_near());
+        let mut slot = match near {
+            Some(slot) => slot,
+            None => self.find(home)?,
+        };
+        // Mostly it has that length still, and a look is cheaper than a store.
+        if slot.batch_len() != len {
+            slot.set_len(len);
         }
-        Err(PoolError::ExhaustedCapacity { in_use: SHARDS * N, total: SHARDS * N })
+        Ok(SharedSoa(slot))
     }
 
     /// A batch of `len` triples, whose words are leftovers, if possible from the calling thread's shard. Threads are numbered as they come,
@@ -73,7 +84,44 @@ impl<const SHARDS: usize, const N: usize> ShardedPool<SHARDS, N> {
     #[cfg(feature = "std")]
     #[inline]
     pub fn get_soa(&self, len: usize) -> Result<SharedSoa<'_, N>, PoolError> {
-        self.get_soa_near(thread_number(), len)
+        self.get_soa_near(ThreadToken::current().number(), len)
+    }
+
+    /// A batch for a thread whose way was not the short one: from a shard of its own, from anybody's list, from the lane of a thread that has ended.
+    #[inline(never)]
+    fn find(&self, home: usize) -> Result<SharedSlot<'_, N>, PoolError> {
+        let me = match ThreadToken::current() {
+            ThreadToken::NONE => ThreadToken::enroll(),
+            token => token,
+        };
+        let (before, from_home) = self.shards.split_at(home);
+        let in_turn = || from_home.iter().chain(before);
+        let mine = in_turn().find(|shard| shard.is_mine(me));
+        if let Some(shard) = mine.or_else(|| in_turn().find(|shard| shard.claim(me)))
+            && let Some(slot) = shard.take_near().or_else(|| shard.take_far())
+        {
+            return Ok(slot);
+        }
+        if let Some(slot) = in_turn().find_map(|shard| shard.take_far()) {
+            return Ok(slot);
+        }
+        let mut idle = 0;
+        for shard in in_turn() {
+            if shard.idle() > 0
+                && shard.claim(me)
+                && let Some(slot) = shard.take_and_disown()
+            {
+                return Ok(slot);
+            }
+            if shard.ask() {
+                idle += shard.idle();
+            }
+        }
+        // Perhaps somebody returned one meanwhile; one look more is all.
+        in_turn().find_map(|shard| shard.take_far()).ok_or(PoolError::ExhaustedCapacity {
+            in_use: (SHARDS * N).saturating_sub(idle),
+            total: SHARDS * N,
+        })
     }
 
     /// Gives a batch back, as dropping it does. It goes to the shard it came from.
@@ -82,8 +130,8 @@ impl<const SHARDS: usize, const N: usize> ShardedPool<SHARDS, N> {
         drop(soa);
     }
 
-    /// How much is in use; exact when nobody takes or returns meanwhile. The high-water mark is the sum of the shards'. Cost: a load for each
-    /// batch.
+    /// How much is in use; exact when nobody takes or returns meanwhile. The high-water mark is the sum of the shards', and what lay ready near a thread
+    /// while another took counts in it. Cost: a load for each batch.
     pub fn capacity_usage(&self) -> CapacityUsage {
         let in_use: usize = self.shards.iter().map(|shard| shard.in_use()).sum();
         CapacityUsage {
@@ -96,18 +144,6 @@ impl<const SHARDS: usize, const N: usize> ShardedPool<SHARDS, N> {
             ..CapacityUsage::default()
         }
     }
-}
-
-/// The calling thread's number, from 0 in the order of first use.
-#[cfg(feature = "std")]
-fn thread_number() -> usize {
-    use bolt_sync::IdSource;
-    static NUMBERS: IdSource = IdSource::new();
-    std::thread_local! {
-        static NUMBER: usize = NUMBERS.next().map_or(0, |number| number.get() as usize - 1);
-    }
-    // While a thread ends it may have no number any more; any shard will do.
-    NUMBER.try_with(|number| *number).unwrap_or(0)
 }
 
 impl<const SHARDS: usize, const N: usize> Default for ShardedPool<SHARDS, N> {
@@ -141,7 +177,7 @@ impl<const SHARDS: usize, const N: usize> fmt::Debug for ShardedPool<SHARDS, N> 
 
 /// A batch on loan from a pool of several threads. It goes back when this is dropped, on any thread, on a panic too.
 ///
-/// Layout: three words. `Send`.
+/// Layout: four words. `Send`.
 #[derive(Debug)]
 #[must_use = "dropped at once, the batch goes straight back"]
 pub struct SharedSoa<'p, const N: usize = DEFAULT_BATCHES>(SharedSlot<'p, N>);

@@ -1,5 +1,5 @@
-//! Owns: the memory of the pools and the tokens that lend it: `LocalSlots` for one thread, `SharedSlots` for several. Never allocates,
-//! never clears, never copies a batch. Limits: what is lent is lent by index, once; policy and errors are the pools'.
+//! Owns: the memory of a pool of one thread and what lends it: `LocalSlots`, `LocalSlot`. Never allocates, never clears, never copies a
+//! batch. Limits: what is lent is lent by index, once; policy and errors are the pools'; several threads have `shard`.
 //!
 //! unsafe: allowed here
 
@@ -8,9 +8,7 @@ use core::mem::ManuallyDrop;
 use core::ops::{Deref, DerefMut};
 use core::ptr::NonNull;
 
-use bolt_sync::atomic::{AtomicU32, Ordering};
 use bolt_sync::cell::UnsafeCell;
-use bolt_sync::{Link, SlotList};
 
 use crate::batch::SoaBatch;
 use crate::ticket::Tickets;
@@ -213,111 +211,5 @@ impl<const N: usize> Drop for LocalSlot<'_, N> {
     #[inline(always)]
     fn drop(&mut self) {
         self.slots.give_at(self.index, self.at);
-    }
-}
-
-/// `N` batches for several threads, free ones in a lock-free list.
-///
-/// # Invariants
-///
-/// 5. An index belongs to exactly one `SharedSlot` between the `pop` that gave it and the `push` that ends it (`SlotList`, promise 1), and
-///    only that one reaches its batch; what it did happens before what the next one does (promise 2).
-#[derive(Debug)]
-pub(crate) struct SharedSlots<const N: usize> {
-    free: SlotList<[Link; N]>,
-    batches: [UnsafeCell<SoaBatch>; N],
-    /// For figures only, so every access is relaxed: which slots are out (each word written by its slot's owner alone), and how many
-    /// were ever out at once. The list gives a fresh slot only when all lower ones are out.
-    out: [AtomicU32; N],
-    high_water: AtomicU32,
-}
-
-// SAFETY: by 5 no batch is reached by two threads at once, and a batch is plain words.
-unsafe impl<const N: usize> Sync for SharedSlots<N> {}
-
-impl<const N: usize> SharedSlots<N> {
-    pub(crate) fn new() -> Self {
-        Self {
-            free: SlotList::array(),
-            batches: core::array::from_fn(|_| UnsafeCell::new(SoaBatch::new())),
-            out: core::array::from_fn(|_| AtomicU32::new(0)),
-            high_water: AtomicU32::new(0),
-        }
-    }
-
-    /// A free batch, the one returned last first.
-    #[inline]
-    pub(crate) fn take(&self) -> Option<SharedSlot<'_, N>> {
-        let index = self.free.pop()?;
-        // SAFETY: a list over `N` links gives indices below `N` (`SlotList`, promise 3).
-        let cell = unsafe { self.batches.get_unchecked(index as usize) };
-        // SAFETY: a cell's pointer is not null. Under loom this access is the witness of 5.
-        let batch = cell.with_mut(|batch| unsafe { NonNull::new_unchecked(batch) });
-        self.mark(index, 1);
-        if index >= self.high_water.load(Ordering::Relaxed) {
-            self.high_water.fetch_max(index + 1, Ordering::Relaxed);
-        }
-        Some(SharedSlot { slots: self, batch, index })
-    }
-
-    #[inline(always)]
-    fn mark(&self, index: u32, out: u32) {
-        if let Some(word) = self.out.get(index as usize) {
-            word.store(out, Ordering::Relaxed);
-        }
-    }
-
-    /// Exact when nobody takes or returns meanwhile.
-    pub(crate) fn in_use(&self) -> usize {
-        self.out.iter().filter(|out| out.load(Ordering::Relaxed) != 0).count()
-    }
-
-    pub(crate) fn high_water(&self) -> usize {
-        self.high_water.load(Ordering::Relaxed) as usize
-    }
-}
-
-/// One batch of a shared pool, lent: it goes back when this is dropped, on whichever thread.
-///
-/// # Invariants
-///
-/// 6. `index` belongs to this value (5), and `batch` points at that slot.
-#[derive(Debug)]
-pub(crate) struct SharedSlot<'p, const N: usize> {
-    slots: &'p SharedSlots<N>,
-    batch: NonNull<SoaBatch>,
-    index: u32,
-}
-
-// SAFETY: by 6 and 5 it is the one way to its batch, like a `&mut SoaBatch`, and the list it returns to is shared by design.
-unsafe impl<const N: usize> Send for SharedSlot<'_, N> {}
-// SAFETY: a shared reference to it gives shared references to plain words only.
-unsafe impl<const N: usize> Sync for SharedSlot<'_, N> {}
-
-impl<const N: usize> Deref for SharedSlot<'_, N> {
-    type Target = SoaBatch;
-    #[inline(always)]
-    fn deref(&self) -> &SoaBatch {
-        // SAFETY: by 6 and 5 it is valid and only reached through `self`, which is borrowed as long as the result.
-        unsafe { self.batch.as_ref() }
-    }
-}
-
-impl<const N: usize> DerefMut for SharedSlot<'_, N> {
-    #[inline(always)]
-    fn deref_mut(&mut self) -> &mut SoaBatch {
-        // SAFETY: by 6 and 5 it is valid and only reached through `self`, which is borrowed exclusively as long as the result.
-        unsafe { self.batch.as_mut() }
-    }
-}
-
-impl<const N: usize> Drop for SharedSlot<'_, N> {
-    #[inline]
-    fn drop(&mut self) {
-        #[cfg(bolt_loom)]
-        self.slots.batches[self.index as usize].with_mut(|_| ());
-        self.slots.mark(self.index, 0);
-        let returned = self.slots.free.push(self.index);
-        debug_assert!(returned.is_ok(), "a slot that is owned is accepted");
     }
 }

@@ -190,7 +190,36 @@ fn threads_never_hold_the_same_batch() {
     });
     assert!(served.load(Ordering::Relaxed) > 0);
     assert_eq!(pool.capacity_usage().soa_buffers_in_use, 0);
-    assert_eq!((0..6).filter_map(|_| pool.get_soa(1).ok().map(std::mem::forget)).count(), 6);
+    // A scope waits for its closures, not for the thread-locals of its threads: until those are gone, what lies ready there is theirs.
+    let mut held = Vec::new();
+    while held.len() < 6 {
+        match pool.get_soa(1) {
+            Ok(soa) => held.push(soa),
+            Err(_) => thread::yield_now(),
+        }
+    }
+    assert!(pool.get_soa(1).is_err());
+}
+
+#[test]
+fn what_lies_ready_near_a_thread_comes_when_asked_or_when_it_has_ended() {
+    let pool = ShardedPool::<2, 4>::new();
+    let take_all = || {
+        let held: Vec<_> = std::iter::from_fn(|| pool.get_soa(8).ok()).collect();
+        let refused = pool.get_soa(8).unwrap_err();
+        assert_eq!(refused, PoolError::ExhaustedCapacity { in_use: held.len(), total: 8 });
+        held.len()
+    };
+    let take_all_elsewhere = || thread::scope(|scope| scope.spawn(take_all).join().unwrap());
+    assert_eq!(take_all(), 8, "one thread has all of them, and half a shard lies ready near it then");
+    assert_eq!(take_all_elsewhere(), 6, "the two that lie ready were asked for");
+    assert!(
+        pool.get_soa(1).is_ok(),
+        "the owner's next call puts them on the list, and one of them lies ready again"
+    );
+    assert_eq!(take_all_elsewhere(), 7);
+    assert_eq!(take_all(), 8, "what lay ready near the threads that have ended is anybody's");
+    assert_eq!(pool.capacity_usage().soa_buffers_in_use, 0);
 }
 
 /// Somebody's word for the node, changed by the test.
