@@ -30,11 +30,13 @@ const _: () = assert!(THREADS_MAX.is_power_of_two(), "a place is a mask away");
 ///
 /// ```
 /// use bolt_sync::thread_token::ThreadToken;
+/// # #[cfg(feature = "std")] {
 /// let here = ThreadToken::enroll();
 /// assert_eq!(here, ThreadToken::current());
 /// let there = std::thread::spawn(ThreadToken::enroll).join().unwrap();
 /// assert_ne!(here, there);
 /// assert!(here.is_living() && !there.is_living(), "its thread has ended");
+/// # }
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ThreadToken(usize);
