@@ -10,6 +10,8 @@ static ALLOC: CountingAlloc = CountingAlloc::new();
 #[cfg(feature = "std")]
 mod growing;
 mod kernels;
+#[cfg(feature = "rdf")]
+mod malformed;
 mod pipeline;
 mod pool;
 mod receipts;
