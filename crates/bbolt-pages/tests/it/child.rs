@@ -48,6 +48,8 @@ fn the_other_process() {
         "hold the lock" => crate::outside::hold_the_lock(&path),
         "fill the disk" => crate::outside::fill_the_disk(&path),
         "fill the disk by a map" => crate::writable::fill_the_disk(&path),
+        #[cfg(unix)]
+        "read what may be read" => crate::outside::read_what_may_be_read(&path),
         #[cfg(target_os = "linux")]
         "work in little memory" => crate::large::work_in_little_memory(&path, number),
         other => panic!("no such role: {other}"),

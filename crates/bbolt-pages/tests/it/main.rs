@@ -1,12 +1,13 @@
 //! One binary for all integration tests. Owns the list of modules; each says what it proves. Miri runs what needs neither files nor
-//! minutes, ThreadSanitizer leaves out what has one thread and takes minutes.
+//! minutes, ThreadSanitizer leaves out what has one thread and takes minutes, and
+//! 32-bit programs what is about mappings, which they have none of.
 
 use bolt_alloc::CountingAlloc;
 
 #[global_allocator]
 static ALLOC: CountingAlloc = CountingAlloc::new();
 
-#[cfg(not(miri))]
+#[cfg(all(target_pointer_width = "64", not(miri)))]
 mod allocations;
 #[cfg(not(miri))]
 mod basics;
@@ -21,7 +22,7 @@ mod compact;
 mod crash;
 #[cfg(not(any(miri, bolt_tsan)))]
 mod damage;
-#[cfg(not(any(miri, bolt_tsan)))]
+#[cfg(all(target_pointer_width = "64", not(any(miri, bolt_tsan))))]
 mod digests;
 #[cfg(not(any(miri, bolt_tsan)))]
 mod files;
@@ -35,7 +36,7 @@ mod golden;
 mod kill;
 #[cfg(all(target_os = "linux", not(any(miri, bolt_tsan))))]
 mod large;
-#[cfg(all(target_os = "linux", not(any(miri, bolt_tsan))))]
+#[cfg(all(target_os = "linux", target_pointer_width = "64", not(any(miri, bolt_tsan))))]
 mod memory;
 #[cfg(feature = "model")]
 mod model;

@@ -6,6 +6,7 @@ use std::io::Read;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use bbolt_pages::page::{Meta, PageHeader, PageKind};
 use bbolt_pages::{CheckOptions, Db, Error, MapMode, Options, RawFile, check, open_shared};
 
 use crate::child;
@@ -161,6 +162,48 @@ fn a_file_that_may_only_be_read_is_read() {
     assert_eq!(name_of(Db::open(scratch.path("none").join("a.db"))), "io");
 }
 
+/// A child's life as a user who owns nothing: reads what may be read, and is told the rest.
+#[cfg(unix)]
+pub(crate) fn read_what_may_be_read(path: &Path) {
+    for mode in MODES {
+        let db = Options::new().read_only(true).map_mode(mode).open(path).expect("readable");
+        assert_eq!(count(&db).expect("readable"), 3);
+    }
+    let beside = path.with_extension("new");
+    for refused in [Db::open(path), Db::open(&beside)] {
+        let error = refused.expect_err("not writable");
+        let Error::Io(failure) = &error else { panic!("{error}") };
+        assert_eq!(failure.source.kind(), std::io::ErrorKind::PermissionDenied, "{error}");
+    }
+    assert!(!beside.exists());
+}
+
+#[test]
+#[cfg(unix)]
+fn a_user_who_owns_nothing_reads_and_changes_nothing() {
+    use std::os::unix::fs::PermissionsExt;
+    let scratch = Scratch::new("nobody");
+    let path = scratch.path("a.db");
+    fill(&Db::open(&path).expect("open"), 0, 3, 10).expect("commit");
+    let mode = |path: &Path, mode| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("permissions");
+    };
+    mode(&path, 0o444);
+    mode(path.parent().expect("a directory"), 0o555);
+    let before = std::fs::read(&path).expect("bytes");
+    // The superuser becomes another user, where the system lets it; whoever is another user already stays.
+    let other = "[ $(id -u) != 0 ] || set -- setpriv --reuid 65534 --regid 65534 --clear-groups \"$@\"";
+    let process = child::start(child::limited(other, "read what may be read", &path, 0));
+    let output = process.wait_with_output().expect("an end");
+    mode(path.parent().expect("a directory"), 0o755);
+    match output.status.code() {
+        // The shell's word for a program that is not there, or that this user may not run.
+        Some(126 | 127) => println!("LEFT OUT: {}", String::from_utf8_lossy(&output.stderr)),
+        _ => assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr)),
+    }
+    assert!(std::fs::read(&path).expect("bytes") == before);
+}
+
 // ---- the file underneath -------------------------------------------------------------------------------------------
 
 #[test]
@@ -264,6 +307,14 @@ fn a_huge_sparse_file_costs_what_is_in_it() {
     if sparse(1 << 40).is_err() {
         return;
     }
+    if cfg!(target_pointer_width = "32") {
+        // More than there are addresses for: refused where it was to be mapped, whatever the file holds.
+        fill(&Db::open(scratch.path("b.db")).expect("open"), 0, 10, 10).expect("commit");
+        let file = OpenOptions::new().write(true).open(scratch.path("b.db")).expect("a file");
+        file.set_len(1 << 40).expect("longer");
+        assert_eq!(name_of(Db::open(scratch.path("b.db"))), "does-not-fit");
+        return;
+    }
     // Nothing but holes.
     for mode in MODES {
         assert_eq!(name_of(Options::new().map_mode(mode).open(&path)), "invalid-database");
@@ -303,6 +354,41 @@ fn every_page_size_is_written_and_read_both_ways() {
     for page_size in [80, 512, 1023, 65_537, 1 << 20] {
         let refused = Options::new().page_size(page_size).open(scratch.path("new.db"));
         assert_eq!(name_of(refused), "bad-option", "{page_size}");
+    }
+}
+
+#[test]
+fn a_file_of_smaller_pages_than_new_files_may_have_is_read_and_written() {
+    let scratch = Scratch::new("512");
+    for page_size in [512_u32, 256] {
+        let path = scratch.path(&format!("{page_size}.db"));
+        let mut file = vec![0; 4 * page_size as usize];
+        for (id, page) in (0..).zip(file.chunks_exact_mut(page_size as usize)) {
+            let kind = [PageKind::Meta, PageKind::Meta, PageKind::Freelist, PageKind::Leaf][id as usize];
+            match kind {
+                PageKind::Meta => {
+                    let meta = Meta {
+                        page_size,
+                        flags: 0,
+                        root: 3,
+                        sequence: 0,
+                        freelist: 2,
+                        high_water: 4,
+                        txid: id,
+                    };
+                    meta.write(id, page);
+                }
+                kind => PageHeader { id, flags: kind.flags(), count: 0, overflow: 0 }.write(page),
+            }
+        }
+        std::fs::write(&path, &file).expect("a file");
+        for (round, mode) in (0..).zip(MODES) {
+            let db = Options::new().map_mode(mode).no_sync(true).open(&path).expect("open");
+            assert_eq!(db.page_size(), page_size);
+            fill(&db, 100 * round, 100, 700).expect("commit");
+            assert_eq!(count(&db).expect("readable"), 100 * round + 100);
+        }
+        assert_sound(&path);
     }
 }
 
