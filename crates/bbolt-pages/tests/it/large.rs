@@ -1,7 +1,7 @@
 //! A database sixteen times as large as the memory its process may use: loaded, changed, read and checked, with the right answers.
 //!
 //! The system bounds the memory, pages of files included, through a control group of its first or second kind, which takes a privilege; where there
-//! is none, the work is done without a bound, and said so. `BBOLT_LARGE_MIB` sets the size (default 48). Linux only.
+//! is none, the work is done without a bound, and said so. `BBOLT_LARGE_MIB` sets the size (default 24). Linux only.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -63,7 +63,7 @@ fn limit_bytes(mib: u64) -> u64 {
 
 #[test]
 fn a_database_larger_than_its_memory_answers_right() {
-    let mib = std::env::var("BBOLT_LARGE_MIB").ok().and_then(|text| text.parse().ok()).unwrap_or(48_u64);
+    let mib = std::env::var("BBOLT_LARGE_MIB").ok().and_then(|text| text.parse().ok()).unwrap_or(24_u64);
     let limit_bytes = limit_bytes(mib);
     let scratch = Scratch::new("large");
     let path = scratch.path("a.db");

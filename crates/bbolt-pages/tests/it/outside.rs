@@ -361,7 +361,7 @@ fn every_page_size_is_written_and_read_both_ways() {
 fn a_file_of_smaller_pages_than_new_files_may_have_is_read_and_written() {
     let scratch = Scratch::new("512");
     for page_size in [512_u32, 256] {
-        let path = scratch.path(&format!("{page_size}.db"));
+        let path = scratch.path(format!("{page_size}.db"));
         let mut file = vec![0; 4 * page_size as usize];
         for (id, page) in (0..).zip(file.chunks_exact_mut(page_size as usize)) {
             let kind = [PageKind::Meta, PageKind::Meta, PageKind::Freelist, PageKind::Leaf][id as usize];
