@@ -493,7 +493,8 @@ type Spans = (usize, usize, usize);
 #[inline(always)]
 pub(crate) fn data_hint(leaf: &[Piece], index: usize) -> Option<usize> {
     let element = leaf.get(index + 1)?;
-    Some(ELEMENT_BYTES * (index + 1) + u32_at(element, 4) as usize)
+    // Where a `usize` has 32 bits, a damaged page's word can take the sum past its end.
+    Some((ELEMENT_BYTES * (index + 1)).wrapping_add(u32_at(element, 4) as usize))
 }
 
 /// A page of elements: its count is checked, each element when it is looked at. [`Leaf`] and [`Branch`] are the two kinds.
@@ -639,7 +640,9 @@ impl<'a> Leaf<'a> {
         if start < (PAGE_HEADER_BYTES + ELEMENT_BYTES * usize::from(self.count)) as u64 {
             return None;
         }
-        let data = self.bytes.get(start as usize..(start + key_bytes + value_bytes) as usize)?;
+        // Cut to 32 bits, a damaged page's sums could lie in the page again.
+        let end = usize::try_from(start + key_bytes + value_bytes).ok()?;
+        let data = self.bytes.get(start as usize..end)?;
         let (key, value) = data.split_at_checked(key_bytes as usize)?;
         Some(LeafElement { flags: u32_at(element, 0), key, value })
     }
@@ -841,5 +844,27 @@ impl<'a> FreelistPage<'a> {
     pub fn bytes_for(count: u64) -> u64 {
         let long = if count >= u64::from(LONG_FREELIST) { 8 } else { 0 };
         PAGE_HEADER_BYTES as u64 + 8 * count + long
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Sums that leave 32 bits came back into the page in 32-bit programs: a loop was given what `element` refuses, and a hint panicked in debug builds.
+    #[test]
+    fn data_beyond_the_page_stays_beyond_it_in_32_bits_too() {
+        let mut bytes = [0; 64];
+        for (pos, key, value) in
+            [(u32::MAX, 1, 1), (u32::MAX, 0, 0), (u32::MAX - 15, 16, 8), (16, 1, u32::MAX)]
+        {
+            for (at, word) in (20..).step_by(4).zip([pos, key, value]) {
+                bytes[at..at + 4].copy_from_slice(&word.to_le_bytes());
+            }
+            let leaf = Leaf::of(&bytes, 5, 1).unwrap();
+            assert!(leaf.element(0).is_err(), "{pos} {key} {value}");
+            assert_eq!(leaf.element_in_loop(0), None, "{pos} {key} {value}");
+            assert_eq!(leaf.data_hint(0), 16_usize.wrapping_add(pos as usize) as u64);
+        }
     }
 }

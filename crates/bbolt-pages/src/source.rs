@@ -222,7 +222,8 @@ impl PlainPages {
     }
 
     fn cut(bytes: &[u8], id: u64, length: u64) -> Result<&[u8]> {
-        bytes.get(..length as usize).ok_or_else(|| not_in_file(id, length, bytes.len() as u64))
+        let cut = usize::try_from(length).ok().and_then(|length| bytes.get(..length));
+        cut.ok_or_else(|| not_in_file(id, length, bytes.len() as u64))
     }
 
     fn read(&self, offset: u64, into: &mut [u8], id: u64) -> Result<()> {
