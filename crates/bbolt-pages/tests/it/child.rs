@@ -50,7 +50,7 @@ fn the_other_process() {
         "fill the disk by a map" => crate::writable::fill_the_disk(&path),
         #[cfg(unix)]
         "read what may be read" => crate::outside::read_what_may_be_read(&path),
-        #[cfg(target_os = "linux")]
+        #[cfg(all(target_os = "linux", target_pointer_width = "64"))]
         "work in little memory" => crate::large::work_in_little_memory(&path, number),
         other => panic!("no such role: {other}"),
     }

@@ -1,7 +1,8 @@
 //! A database sixteen times as large as the memory its process may use: loaded, changed, read and checked, with the right answers.
 //!
 //! The system bounds the memory, pages of files included, through a control group of its first or second kind, which takes a privilege; where there
-//! is none, the work is done without a bound, and said so. `BBOLT_LARGE_MIB` sets the size (default 24). Linux only.
+//! is none, the work is done without a bound, and said so. `BBOLT_LARGE_MIB` sets the size (default 24). Linux with a mapping only: a
+//! transaction that reads without one keeps what it has read.
 
 use std::fs;
 use std::path::{Path, PathBuf};

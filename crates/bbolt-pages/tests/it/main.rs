@@ -34,7 +34,7 @@ mod fixtures;
 mod golden;
 #[cfg(not(any(miri, bolt_tsan)))]
 mod kill;
-#[cfg(all(target_os = "linux", not(any(miri, bolt_tsan))))]
+#[cfg(all(target_os = "linux", target_pointer_width = "64", not(any(miri, bolt_tsan))))]
 mod large;
 #[cfg(all(target_os = "linux", target_pointer_width = "64", not(any(miri, bolt_tsan))))]
 mod memory;

@@ -119,7 +119,8 @@ fn a_full_limit_is_an_error_and_nothing_is_lost() {
     compare(&db.begin_read().unwrap(), &contents);
 }
 
-/// Edits go to free pages of the file at once, so whatever ends a transaction, and whenever the process dies, the state before it stands.
+/// Where there is a map, edits go to free pages of the file at once, so whatever ends a transaction, and whenever the process dies, the state
+/// before it stands. Where there is none (32-bit programs, Windows) they wait for the commit, and the file is not touched before.
 #[test]
 fn a_transaction_that_comes_to_nothing_leaves_nothing() {
     for page_size in [1024, 4096] {
@@ -139,7 +140,12 @@ fn a_transaction_that_comes_to_nothing_leaves_nothing() {
             change_in(&mut tx, &mut contents.clone(), round).unwrap();
             // What a process that dies here leaves: edited pages, none of which anybody can reach.
             std::fs::copy(&path, &dead).unwrap();
-            assert_ne!(std::fs::read(&dead).unwrap()[..untouched.len()], untouched, "it was edited in place");
+            let edited = std::fs::read(&dead).unwrap()[..untouched.len()] != untouched;
+            assert_eq!(
+                edited,
+                cfg!(all(unix, target_pointer_width = "64")),
+                "edited in place where there is a map"
+            );
             assert_holds(&dead, &contents);
             match round % 3 {
                 0 => drop(tx),
