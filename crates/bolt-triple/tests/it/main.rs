@@ -19,3 +19,4 @@ mod receipts;
 mod rings;
 #[cfg(feature = "rdf")]
 mod text;
+mod transcript;
