@@ -13,6 +13,10 @@ use crate::pool::{CapacityUsage, DEFAULT_BATCHES, SoaPool};
 use crate::sharded::{ShardedPool, SharedSoa};
 
 /// Tells at which memory node the calling thread stands. Tests bring their own.
+///
+/// It is asked once at each request, before anything is taken, and may say what it likes: a number that has no pool, numbers with gaps between them,
+/// another one each time. [`pool_of_node`] makes an index of every answer. A batch goes back to the pool it came from, whatever is said by then;
+/// a panic passes through the request and has taken nothing.
 pub trait NodeSource {
     /// The node, or nothing where the system does not tell.
     fn current_node(&self) -> Option<usize>;
@@ -101,18 +105,20 @@ impl<S: NodeSource, const N: usize> NumaPool<S, N> {
     /// A batch of `len` triples, whose words are leftovers, from the calling thread's node if it has one.
     ///
     /// # Errors
-    /// [`PoolError::InvalidSize`] above eight; [`PoolError::ExhaustedCapacity`] when no node has a batch left.
+    /// [`PoolError::InvalidSize`] above eight; [`PoolError::ExhaustedCapacity`] when no node has a batch left. If fewer are in use than there are, the
+    /// rest lies ready near other threads and was asked for: try again later.
     pub fn get_soa(&self, len: usize) -> Result<SharedSoa<'_, N>, PoolError> {
         BatchLen::new(len)?;
         let (before, from_home) = self.pools.split_at(self.home());
+        let mut all_in_use = 0;
         for pool in from_home.iter().chain(before) {
             let pool = pool.get_or_init(|| Box::new(ShardedPool::new()));
-            if let Ok(soa) = pool.get_soa_near(0, len) {
-                return Ok(soa);
+            match pool.get_soa_near(0, len) {
+                Err(PoolError::ExhaustedCapacity { in_use, .. }) => all_in_use += in_use,
+                served => return served,
             }
         }
-        let total = self.pools.len() * N;
-        Err(PoolError::ExhaustedCapacity { in_use: total, total })
+        Err(PoolError::ExhaustedCapacity { in_use: all_in_use, total: self.pools.len() * N })
     }
 
     /// How much is in use over all nodes; a pool nobody has used yet counts as free.

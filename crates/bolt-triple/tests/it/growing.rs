@@ -1,6 +1,7 @@
 //! Pools for more than one thread or load: the policy by table, the pool that grows, shards, memory nodes by injection.
 
 use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -270,6 +271,132 @@ fn a_thread_is_served_by_its_node_and_by_others_when_that_is_empty() {
     let usage = pool.capacity_usage();
     assert_eq!((usage.soa_buffers_in_use, usage.soa_buffers_total, usage.soa_buffers_high_water), (0, 6, 6));
     assert_eq!(pool.usage_of(9).soa_buffers_total, 2, "a node nobody knows is an idle one");
+}
+
+/// What a strange system might say: numbers beyond 64 processors' worth of nodes, gaps, nodes that are offline, nothing at all.
+const ODD_NODES: [Option<usize>; 14] = [
+    Some(0),
+    Some(2), // 1 is offline
+    Some(5),
+    None,
+    Some(63),
+    Some(64),
+    Some(65),
+    Some(255),
+    Some(1023),
+    Some((1 << 20) - 1), // all that the word of the processor has room for
+    Some(u32::MAX as usize),
+    Some(usize::MAX / 2),
+    Some(usize::MAX - 1),
+    Some(usize::MAX),
+];
+
+#[test]
+fn whatever_node_is_told_there_is_a_pool_for_it() {
+    let here = Cell::new(None);
+    let sizes: &[usize] = if cfg!(miri) { &[0, 3] } else { &[0, 1, 2, 3, 5, 64, 65] };
+    for &nodes in sizes {
+        let pool = NumaPool::<_, 1>::with_source(nodes, Injected(&here));
+        let pools = nodes.max(1);
+        assert_eq!(pool.nodes(), pools);
+        for node in ODD_NODES {
+            here.set(node);
+            let home = node.map_or(0, |node| node % pools); // round robin; the first where nothing is told
+            assert_eq!(pool.home(), home, "{node:?} of {pools}");
+            let soa = pool.get_soa(8).unwrap();
+            let in_use: Vec<usize> =
+                (0..pools).filter(|&at| pool.usage_of(at).soa_buffers_in_use == 1).collect();
+            assert_eq!(in_use, [home], "{node:?} of {pools}");
+            assert_eq!(pool.get_soa(9).unwrap_err(), PoolError::InvalidSize { requested: 9, max: 8 });
+            let all: Vec<_> = std::iter::from_fn(|| pool.get_soa(1).ok()).collect();
+            assert_eq!(all.len(), pools - 1, "from any node all the others can be reached");
+            drop((soa, all));
+            assert_eq!(pool.capacity_usage().soa_buffers_in_use, 0);
+        }
+        assert_eq!(pool.usage_of(usize::MAX).soa_buffers_in_use, 0, "no such pool");
+    }
+}
+
+/// Says something else each time it is asked, on whatever thread.
+struct Fickle(AtomicUsize);
+
+impl NodeSource for Fickle {
+    fn current_node(&self) -> Option<usize> {
+        let call = self.0.fetch_add(1, Ordering::Relaxed);
+        ODD_NODES[call.wrapping_mul(5) % ODD_NODES.len()]
+    }
+}
+
+#[test]
+fn a_batch_goes_home_whatever_is_told_meanwhile() {
+    let pool = NumaPool::<_, 2>::with_source(3, Fickle(AtomicUsize::new(0)));
+    let rounds = if cfg!(miri) { 10 } else { 2_000 };
+    thread::scope(|scope| {
+        for me in 0..3_u64 {
+            let pool = &pool;
+            scope.spawn(move || {
+                for round in 0..rounds {
+                    assert!(pool.home() < 3);
+                    let Ok(mut soa) = pool.get_soa(1) else { continue };
+                    let mine = Triple::new(me, round, round);
+                    soa.set(0, mine).unwrap();
+                    let other = pool.get_soa(1);
+                    assert_eq!(soa.get(0), Some(mine), "nobody else has it");
+                    drop((soa, other));
+                }
+            });
+        }
+    });
+    for node in 0..3 {
+        let usage = pool.usage_of(node);
+        assert_eq!((usage.soa_buffers_in_use, usage.soa_buffers_total), (0, 2), "each in its own pool");
+    }
+}
+
+/// Panics when told to.
+struct Broken<'a>(&'a Cell<bool>);
+
+impl NodeSource for Broken<'_> {
+    fn current_node(&self) -> Option<usize> {
+        assert!(!self.0.get(), "the system is out of its mind");
+        Some(1)
+    }
+}
+
+#[test]
+fn a_panic_of_the_node_source_takes_nothing() {
+    let broken = Cell::new(false);
+    let pool = NumaPool::<_, 2>::with_source(2, Broken(&broken));
+    let held = pool.get_soa(1).unwrap();
+    broken.set(true);
+    let refused = catch_unwind(AssertUnwindSafe(|| pool.get_soa(1).map(drop)));
+    assert!(refused.is_err(), "it passes through");
+    assert!(catch_unwind(AssertUnwindSafe(|| pool.home())).is_err());
+    assert_eq!(
+        pool.get_soa(9).unwrap_err(),
+        PoolError::InvalidSize { requested: 9, max: 8 },
+        "asked for no node"
+    );
+    assert_eq!(pool.capacity_usage().soa_buffers_in_use, 1);
+    drop(held); // a way back asks nobody
+    assert_eq!(pool.capacity_usage().soa_buffers_in_use, 0);
+    broken.set(false);
+    let all: Vec<_> = std::iter::from_fn(|| pool.get_soa(1).ok()).collect();
+    assert_eq!(all.len(), 4);
+}
+
+#[test]
+fn what_lies_ready_near_a_thread_does_not_count_as_in_use_of_the_nodes() {
+    let pool = NumaPool::<_, 4>::with_source(2, Fickle(AtomicUsize::new(0)));
+    let take_all = || {
+        let held: Vec<_> = std::iter::from_fn(|| pool.get_soa(8).ok()).collect();
+        let refused = pool.get_soa(8).unwrap_err();
+        assert_eq!(refused, PoolError::ExhaustedCapacity { in_use: held.len(), total: 8 });
+        held.len()
+    };
+    assert_eq!(take_all(), 8);
+    let elsewhere = thread::scope(|scope| scope.spawn(take_all).join().unwrap());
+    assert_eq!(elsewhere, 4, "two of each node lie ready near the first thread, and the error says so");
 }
 
 #[test]
