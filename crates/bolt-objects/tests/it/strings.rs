@@ -244,6 +244,68 @@ fn a_snapshot_brings_back_ids_pins_and_order() {
     assert!(ids.iter().all(|&id| small.resolve(id).is_none_or(|text| pool.resolve(id) == Some(text))));
 }
 
+/// A snapshot by the letter of its form: the generations of all numbers, and one string in the small queue.
+fn snapshot_of(generations: &[u32], number: u8, text: &str) -> Vec<u8> {
+    let mut bytes = b"boltstr\x01".to_vec();
+    bytes.push(generations.len() as u8);
+    for &generation in generations {
+        let mut rest = generation;
+        while rest >= 0x80 {
+            bytes.push(rest as u8 | 0x80);
+            rest >>= 7;
+        }
+        bytes.push(rest as u8);
+    }
+    bytes.extend([1, number, 0, text.len() as u8]);
+    bytes.extend(text.as_bytes());
+    let sum = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |sum, &byte| {
+        (sum ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    });
+    bytes.extend(sum.to_le_bytes());
+    bytes
+}
+
+/// Nobody lives to see 2^31 strings of one number, but a snapshot can tell of them.
+#[test]
+fn a_number_that_had_all_its_lives_rests_for_ever() {
+    const LAST: u32 = u32::MAX;
+    let config = StringPoolConfig::new(4_000).strings_max(3);
+    // The last life but one, free before the last one, and at rest already.
+    let bytes = snapshot_of(&[LAST - 2, LAST - 1, 0], 0, "old");
+    let mut pool = StringPool::from_snapshot(config, &bytes).unwrap();
+    let id =
+        |number: u32, generation: u32| StringId::from_raw(u64::from(generation) << 32 | u64::from(number));
+    let old = id(0, LAST - 2).unwrap();
+    assert_eq!((pool.resolve(old), pool.stats().retired), (Some("old"), 1));
+    let mut given = vec![old];
+    let mut round = 0;
+    let refused = loop {
+        round += 1;
+        match pool.intern(&format!("text {round}")) {
+            Ok(id) => given.push(id),
+            Err(error) => break error,
+        }
+        assert!(round < 100, "it ends");
+    };
+    assert_eq!(refused, StringError::Full { strings_max: 3 });
+    assert_eq!(
+        given,
+        [Some(old), id(1, LAST), id(0, LAST)].map(Option::unwrap),
+        "each once, none from the beginning"
+    );
+    assert!(given.iter().all(|&id| pool.resolve(id).is_none()), "the dead stay dead");
+    assert_eq!((pool.stats().retired, pool.stats().strings), (3, 0));
+    assert!(pool.intern_static("more").is_err());
+
+    let mut bytes = Vec::new();
+    pool.to_snapshot(&mut bytes);
+    let mut again = StringPool::from_snapshot(config, &bytes).unwrap();
+    assert_eq!(again.stats().retired, 3, "at rest beyond a snapshot, too");
+    assert!(again.intern("more").is_err());
+    let mut roomier = StringPool::from_snapshot(StringPoolConfig::new(4_000).strings_max(4), &bytes).unwrap();
+    assert_eq!(roomier.intern("more").map(StringId::index), Ok(3), "new numbers are as good as ever");
+}
+
 #[test]
 fn bad_snapshots_are_refused_with_their_place() {
     let config = StringPoolConfig::new(16_000);
