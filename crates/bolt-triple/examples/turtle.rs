@@ -1,5 +1,5 @@
 //! Reads a Turtle file, matches two patterns against it, prints receipts and profile:
-//! `cargo run -p bolt-triple --features rdf,profiling --example turtle [file.ttl]`.
+//! `cargo run -p bolt-triple --features rdf,profiling --example turtle [-- file.ttl]`.
 
 use std::error::Error;
 use std::fs::File;
@@ -13,6 +13,7 @@ use bolt_triple::{
 fn main() -> Result<(), Box<dyn Error>> {
     let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/people.ttl");
     let path = std::env::args().nth(1).unwrap_or_else(|| sample.to_owned());
+    let file = File::open(&path).map_err(|error| format!("{path}: {error}"))?;
     let mut terms = TermTable::new(10_000_000, 1 << 30);
     let knows = terms.intern("<http://xmlns.com/foaf/0.1/knows>")?;
     let a = terms.intern("<http://www.w3.org/1999/02/22-rdf-syntax-ns#type>")?;
@@ -25,7 +26,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut found = Vec::new();
     let pool: BufferPool = BufferPool::new();
     let stages = Stages {
-        ingest: Text::turtle(BufReader::new(File::open(&path)?)),
+        ingest: Text::turtle(BufReader::new(file)),
         transform: Intern::new(&mut terms),
         load: InOrder,
         reflex: hooks,
