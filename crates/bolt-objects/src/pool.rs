@@ -4,6 +4,7 @@
 use core::fmt;
 use core::mem;
 use std::sync::Arc;
+use std::time::Duration;
 use std::vec::Vec;
 
 use bolt_sync::CachePadded;
@@ -72,6 +73,10 @@ pub struct ObjectPool<T: Send + 'static, M: Manage<T> = Hooks<T>> {
     totals: CachePadded<Totals>,
     trim: Mutex<Trim>,
 }
+
+/// How long a pool that goes waits, in debug builds, before it believes that a guard was forgotten: far longer than the end of a thread
+/// takes, also on a busy machine.
+const ENDING_THREAD_MS_MAX: u32 = 200;
 
 /// What the depot takes for each idle object at most, beside the object.
 const LINK_BYTES: usize = 32;
@@ -292,7 +297,8 @@ impl<T: Send + 'static, M: Manage<T>> ObjectPool<T, M> {
         self.trim_by(surplus)
     }
 
-    /// What happened so far and what the pool holds.
+    /// What happened so far and what the pool holds. Exact while nobody takes or gives and no thread is ending: what an ending thread is moving to
+    /// the depot counts as in use. Joining a thread waits for that, the end of a scope alone does not.
     ///
     /// Cost: adds up the counts of all threads.
     pub fn stats(&self) -> PoolStats {
@@ -490,6 +496,14 @@ impl<T: Send + 'static, M: Manage<T>> Home<T> for Arc<ObjectPool<T, M>> {
 impl<T: Send + 'static, M: Manage<T>> Drop for ObjectPool<T, M> {
     fn drop(&mut self) {
         if cfg!(all(debug_assertions, not(bolt_loom))) && !std::thread::panicking() {
+            // A thread that is just ending may be moving its objects to the depot, where for a moment they count as in use: a scope does not
+            // wait for the thread-locals of its threads. A guard that was forgotten is still missing after that.
+            for _ in 0..ENDING_THREAD_MS_MAX {
+                if self.stats().in_use == 0 {
+                    return;
+                }
+                std::thread::sleep(Duration::from_millis(1));
+            }
             let stats = self.stats();
             debug_assert_eq!(stats.in_use, 0, "a guard of this pool was forgotten: {stats:?}");
         }
