@@ -2,8 +2,8 @@
 //!
 //! Owns the flags of each: miri with strict provenance, AddressSanitizer with leak detection, ThreadSanitizer over a standard library that
 //! is built with it, since one that is not hides the locks from it. Each has a target directory of its own. Limits: all need
-//! the nightly compiler; miri cannot run C, so only default features, and no documentation tests; tests shorten themselves under
-//! `cfg(miri)`, and may under `cfg(bolt_tsan)`.
+//! the nightly compiler; miri cannot run C, so default features and those that a crate's tests take by a development dependency on the crate
+//! itself, and no documentation tests; tests shorten themselves under `cfg(miri)`, and may under `cfg(bolt_tsan)`.
 
 use std::path::PathBuf;
 use std::thread;

@@ -25,7 +25,7 @@ fn what_comes_as_bytes_is_not_copied_and_outlives_eviction() {
     let twice = pool.intern_bytes(Bytes::from_static(b"value")).unwrap();
     assert_eq!(twice, id, "the pool's own handle stays");
     assert_eq!(pool.resolve(id).unwrap().as_ptr(), message[8..].as_ptr());
-    for round in 0..200_u32 {
+    for round in 0..if cfg!(miri) { 50 } else { 200_u32 } {
         // Twice, so that the main queue is swept as well.
         let id = pool.intern(&round.to_le_bytes()).unwrap();
         assert_eq!(pool.intern(&round.to_le_bytes()), Ok(id));
@@ -37,7 +37,8 @@ fn what_comes_as_bytes_is_not_copied_and_outlives_eviction() {
 
 #[test]
 fn agrees_with_a_map_and_keeps_its_budget() {
-    for (budget, strings) in [(4_000, 10), (20_000, 100), (60_000, 150)] {
+    let pools = [(4_000, 10), (20_000, 100), (60_000, 150)];
+    for (budget, strings) in pools.into_iter().take(if cfg!(miri) { 1 } else { 3 }) {
         let before = thread_counts().live_bytes;
         let mut pool = pool(budget, strings);
         let mut ids: HashMap<StringId, Vec<u8>> = HashMap::new();
@@ -82,11 +83,12 @@ fn agrees_with_a_map_and_keeps_its_budget() {
 #[test]
 fn hits_and_clones_allocate_nothing() {
     let mut pool = pool(100_000, 200);
-    let texts: Vec<Bytes> = (0..100).map(|number| Bytes::from(format!("key {number}"))).collect();
+    const TEXTS: usize = if cfg!(miri) { 20 } else { 100 };
+    let texts: Vec<Bytes> = (0..TEXTS).map(|number| Bytes::from(format!("key {number}"))).collect();
     let ids: Vec<_> = texts.iter().map(|text| pool.intern_bytes(text.clone()).unwrap()).collect();
     assert_no_alloc(|| {
         for round in 0..ROUNDS {
-            let (text, id) = (&texts[round % 100], ids[round % 100]);
+            let (text, id) = (&texts[round % TEXTS], ids[round % TEXTS]);
             assert_eq!(pool.intern(text), Ok(id));
             assert_eq!(pool.intern_bytes(text.clone()), Ok(id));
             drop(pool.resolve(id).cloned());
@@ -147,7 +149,8 @@ fn an_owner_that_panics_leaves_the_pool_in_order() {
 fn snapshots_go_both_ways_between_the_pools() {
     let config = StringPoolConfig::new(20_000).strings_max(60);
     let mut strings = StringPool::new(config).unwrap();
-    let ids: Vec<_> = (0..50).map(|i| strings.intern(&format!("string {i}")).unwrap()).collect();
+    let last = if cfg!(miri) { 14 } else { 49 };
+    let ids: Vec<_> = (0..=last).map(|i| strings.intern(&format!("string {i}")).unwrap()).collect();
     strings.pin(ids[7]).unwrap();
     let mut snapshot = Vec::new();
     strings.to_snapshot(&mut snapshot);
@@ -160,7 +163,7 @@ fn snapshots_go_both_ways_between_the_pools() {
     snapshot.clear();
     pool.to_snapshot(&mut snapshot);
     let strings = StringPool::from_snapshot(config, &snapshot).unwrap();
-    assert_eq!(strings.resolve(ids[49]), Some("string 49"));
+    assert_eq!(strings.resolve(ids[last]), Some(format!("string {last}").as_str()));
 
     // What is no text is refused by the pool of strings, with its place, and by no other.
     let other = pool.intern_static(b"ab\xff").unwrap();
@@ -172,6 +175,7 @@ fn snapshots_go_both_ways_between_the_pools() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "it is about numbers, and the test above reads the same bytes")]
 fn a_snapshot_in_a_smaller_budget_keeps_the_budget() {
     let config = |bytes| StringPoolConfig::new(bytes).strings_max(40);
     let mut pool = BytesPool::new(config(30_000)).unwrap();

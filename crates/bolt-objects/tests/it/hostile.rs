@@ -271,7 +271,7 @@ fn budgets_of_nothing_and_of_everything() {
         SharedStringPool::new(StringPoolConfig::new(1 << 20), usize::MAX)
             .is_err_and(|error| { matches!(error, StringError::BudgetTooSmall { bytes_max: 1024, .. }) })
     );
-    assert!(SharedStringPool::new(StringPoolConfig::new(1 << 20), 0).is_ok());
+    assert!(SharedStringPool::new(StringPoolConfig::new(1 << 16), 0).is_ok());
     #[cfg(feature = "bytes")]
     {
         use bolt_objects::BytesPool;
