@@ -9,6 +9,9 @@ const PROBLEMS_MAX: usize = 20;
 /// A quoted source line is cut to this many characters.
 const QUOTE_CHARS_MAX: usize = 120;
 
+/// Some editors begin a file with it; it is no part of the first line.
+const BYTE_ORDER_MARK: char = '\u{FEFF}';
+
 /// Line and column of a character in a file, both counted from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Place {
@@ -26,7 +29,7 @@ impl Place {
         let before = &text[..end];
         let line = before.matches('\n').count() + 1;
         let start = before.rfind('\n').map_or(0, |at| at + 1);
-        Self { line, column: before[start..].chars().count() + 1 }
+        Self { line, column: before[start..].trim_start_matches(BYTE_ORDER_MARK).chars().count() + 1 }
     }
 }
 
@@ -163,7 +166,8 @@ pub(crate) struct Problems<'a> {
 
 impl<'a> Problems<'a> {
     pub(crate) fn new(file: &'a str, text: &'a str) -> Self {
-        Self { file, lines: text.lines().collect(), error: Error::default() }
+        let lines = text.trim_start_matches(BYTE_ORDER_MARK).lines().collect();
+        Self { file, lines, error: Error::default() }
     }
 
     /// Notes a problem. `help` stands behind the mark under the line: what was expected, or what to do.
@@ -173,7 +177,10 @@ impl<'a> Problems<'a> {
         let cut = if place.column > QUOTE_CHARS_MAX { place.column - QUOTE_CHARS_MAX / 2 } else { 0 };
         // Controls would disturb the terminal, and a quote is one line.
         let clean = |c: char| if c.is_control() && c != '\t' { ' ' } else { c };
-        let quote = line.chars().skip(cut).take(QUOTE_CHARS_MAX).map(clean).collect();
+        let mut quote: String = line.chars().skip(cut).take(QUOTE_CHARS_MAX).map(clean).collect();
+        if line.chars().nth(cut + QUOTE_CHARS_MAX).is_some() {
+            quote.push('…');
+        }
         let (file, place) = (self.file.to_owned(), Some(place));
         self.error.push(Problem { file, place, what: what.into(), help: help.into(), quote, cut });
     }
@@ -248,6 +255,24 @@ mod tests {
             problems.finish().to_string(),
             "a.yaml:2:5: `zwei` is no number\n   2 | \ty: zwei\n     | \t   ^ expected a number"
         );
+    }
+
+    #[test]
+    fn of_a_long_line_the_part_around_the_place_is_shown() {
+        let line = format!("{}wrong{}", "a".repeat(1_000), "b".repeat(1_000));
+        for (column, quote, mark) in [
+            (1, format!("{}…", "a".repeat(120)), 0),
+            (1_001, format!("…{}wrong{}…", "a".repeat(59), "b".repeat(56)), 60),
+            (2_005, format!("…{}", "b".repeat(60)), 60),
+        ] {
+            let mut problems = Problems::new("a.yaml", &line);
+            problems.add(Place { line: 1, column }, "wrong", "expected less");
+            let expected = format!(
+                "a.yaml:1:{column}: wrong\n   1 | {quote}\n     | {}^ expected less",
+                " ".repeat(mark)
+            );
+            assert_eq!(problems.finish().to_string(), expected);
+        }
     }
 
     #[test]

@@ -117,6 +117,24 @@ fn place_of(marker: Marker) -> Place {
     Place { line: marker.line().max(1), column: marker.col() + 1 }
 }
 
+/// The tab that a mistake stands right behind.
+fn tab_before(text: &str, place: Place) -> Option<Place> {
+    let column = place.column.checked_sub(1).filter(|&column| column > 0)?;
+    let before = text.lines().nth(place.line - 1)?.chars().nth(column - 1);
+    (before == Some('\t')).then_some(Place { line: place.line, column })
+}
+
+/// The tab in the indentation that a mistake is about. The parser names where the word before it began, which may be lines above.
+fn tab_after(text: &str, place: Place, info: &str) -> Option<Place> {
+    if !info.contains("tab") {
+        return None;
+    }
+    (1..).zip(text.lines()).skip(place.line - 1).find_map(|(line, text)| {
+        let column = 1 + text.chars().take_while(|&c| c == ' ').count();
+        (text.chars().nth(column - 1) == Some('\t')).then_some(Place { line, column })
+    })
+}
+
 /// Parses one document. What is wrong goes into `problems`; an empty document is `None` without a problem.
 pub(crate) fn parse(text: &str, problems: &mut Problems<'_>) -> Option<Node> {
     if text.len() > TEXT_BYTES_MAX {
@@ -136,12 +154,11 @@ pub(crate) fn parse(text: &str, problems: &mut Problems<'_>) -> Option<Node> {
             Ok(event) => event,
             Err(error) => {
                 let what = format!("this is not YAML: {}", shortened(error.info()));
-                let help = if error.info().contains("tab") {
-                    "expected spaces: YAML does not indent with tabs"
-                } else {
-                    "expected `messages:` and its list"
-                };
-                problems.add(place_of(*error.marker()), what, help);
+                let place = place_of(*error.marker());
+                match tab_before(text, place).or_else(|| tab_after(text, place, error.info())) {
+                    Some(tab) => problems.add(tab, what, "expected spaces: YAML does not indent with tabs"),
+                    None => problems.add(place, what, "expected `messages:` and its list"),
+                }
                 return None;
             }
         };
@@ -248,6 +265,22 @@ mod tests {
         assert!(problem(&"[".repeat(100_000)).contains("not YAML"), "the parser has a limit of its own");
         assert!(problem("a: [1\nb: 2").contains("not YAML"));
         assert!(problem(&" ".repeat(TEXT_BYTES_MAX + 1)).contains("split the schema"));
+    }
+
+    #[test]
+    fn a_tab_is_named_where_it_stands() {
+        for (text, place) in [
+            ("messages:\n  - name: A\n\tfields: []\n", "3:1"),
+            ("messages:\n  - name: A\n    fields: []\n\n# b\n  - name: B\n\n  \tid: 3\n", "8:3"),
+            ("messages:\n\t- name: A\n", "2:1"),
+            ("messages:\n  - name: A\n    \t- {name: a}\n", "3:5"),
+            ("messages:\r\n  - name: A\r\n\tfields: []\r\n", "3:1"),
+            ("messages:\n  - name:\tA\n", "2:10"),
+        ] {
+            let said = problem(text);
+            assert!(said.starts_with(&format!("x.yaml:{place}: this is not YAML")), "{text:?}: {said}");
+            assert!(said.ends_with("^ expected spaces: YAML does not indent with tabs"), "{text:?}: {said}");
+        }
     }
 
     #[test]

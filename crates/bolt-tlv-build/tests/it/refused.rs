@@ -150,6 +150,29 @@ fn a_service_that_must_be_there_is_missed() {
 }
 
 #[test]
+fn other_line_ends_and_a_byte_order_mark_change_no_line() {
+    let schema = "messages:\n  - {name: Ping, fields: [{name: at, type: u64}]}\n";
+    let services = "[service.adapter]\nmessages = [\"Ping\"]\n";
+    let others = |text: &str| format!("\u{FEFF}{}", text.replace('\n', "\r\n"));
+    let generated = |schema: &str, services: &str| {
+        Config::from_text(schema).services_text(services).service("adapter").generate_code()
+    };
+    assert_eq!(generated(&others(schema), &others(services)), generated(schema, services));
+    for (schema, services, expected) in [
+        (schema.replace("u64", "u46"), services.to_owned(), "contracts.yaml:2:44: unknown type `u46`"),
+        (schema.to_owned(), services.replace("Ping", "Pong"), "config.toml:2:13: unknown message `Pong`"),
+        (schema.to_owned(), String::new(), "config.toml:1:1: there is no service `adapter`"),
+        (String::new(), services.to_owned(), "contracts.yaml:1:1: "),
+    ] {
+        for (schema, services) in [(schema.clone(), services.clone()), (others(&schema), others(&services))] {
+            let error = generated(&schema, &services).expect_err(expected).to_string();
+            assert!(error.starts_with(expected), "{error}");
+            assert!(!error.contains('\r') && !error.contains('\u{FEFF}'), "{error:?}");
+        }
+    }
+}
+
+#[test]
 fn files_that_cannot_be_read_are_named() {
     let error = Config::new("no/such.yaml").generate_code().expect_err("it is missing").to_string();
     assert!(error.starts_with("no/such.yaml: cannot be read: "), "{error}");
@@ -158,6 +181,14 @@ fn files_that_cannot_be_read_are_named() {
     let error = Config::new(&path).generate_code().expect_err("it is not UTF-8").to_string();
     std::fs::remove_file(&path).expect("it is ours");
     assert!(error.contains("is not UTF-8 from byte 20 on"), "{error}");
+    let schema = "messages:\n  - {name: A, fields: []}\n";
+    for (services, expected) in
+        [("no/such.toml", "no/such.toml: cannot be read: "), (".", ".: cannot be read: ")]
+    {
+        let config = Config::from_text(schema).services(services);
+        let error = config.generate_code().expect_err("it is no file").to_string();
+        assert!(error.starts_with(expected) && error.contains("expected a file there"), "{error}");
+    }
     let error =
         Config::from_text("messages:\n  - {name: A, fields: []}\n").generate().expect_err("no OUT_DIR");
     assert!(error.to_string().contains("generate_code"), "{error}");
