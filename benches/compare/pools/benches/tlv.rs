@@ -391,8 +391,11 @@ fn one_bare_read(stream: &mut dyn Read) -> u64 {
     }
 }
 
-/// Ways to read all frames of a stream; each answers how many bytes of payload it saw.
-const READERS: [(&str, fn(&mut dyn Read, &BufferPool) -> u64); 6] = [
+/// A way to read all frames of a stream; it answers how many bytes of payload it saw.
+type ReadAll = fn(&mut dyn Read, &BufferPool) -> u64;
+
+/// The ways that are compared.
+const READERS: [(&str, ReadAll); 6] = [
     ("FrameReader", |stream, pool| {
         let (mut reader, mut sum) = (FrameReader::new(), 0);
         while let Some(frame) = reader.read(stream, pool).expect("frames") {
