@@ -284,6 +284,27 @@ impl<I> Ids<I> {
     }
 }
 
+impl Ids<core::iter::Empty<Triple>> {
+    /// The triples of one predicate, from pairs of subject and object: what a list of edges is.
+    ///
+    /// ```
+    /// use bolt_triple::{Ids, Ingest, Triple};
+    ///
+    /// const KNOWS: u64 = 7;
+    /// let mut edges = Ids::pairs(KNOWS, [(1, 2), (2, 3)]);
+    /// assert_eq!(edges.ingest()?, Some(Triple { subject: 1, predicate: KNOWS, object: 2 }));
+    /// assert_eq!(edges.ingest()?, Some(Triple { subject: 2, predicate: KNOWS, object: 3 }));
+    /// assert_eq!(edges.ingest()?, None);
+    /// # Ok::<(), bolt_triple::Fault>(())
+    /// ```
+    pub fn pairs<J: IntoIterator<Item = (u64, u64)>>(
+        predicate: u64,
+        pairs: J,
+    ) -> Ids<impl Iterator<Item = Triple>> {
+        Ids::new(pairs.into_iter().map(move |(subject, object)| Triple { subject, predicate, object }))
+    }
+}
+
 impl<I: Iterator<Item: Into<Triple>>> Ingest for Ids<I> {
     type Item = I::Item;
 
