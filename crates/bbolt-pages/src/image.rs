@@ -485,20 +485,24 @@ impl Image {
 
     /// Moves the elements from `index` on to the front of `right`, whose keys are above all of this one's. Gives the memory that is left over.
     pub(crate) fn pour_right(&mut self, index: usize, right: &mut Self, memory: Vec<u8>) -> Vec<u8> {
-        let mut moved = Self::empty((Memory::Heap(memory), 0), PageKind::Leaf);
-        moved.is_leaf = self.is_leaf;
-        self.split_off(index, &mut moved);
+        let mut moved = self.cut(index, memory);
         moved.append(right);
         right.take_elements(moved)
     }
 
     /// Moves the elements before `index` to the end of `left`, whose keys are below all of this one's. Gives the memory that is left over.
     pub(crate) fn pour_left(&mut self, index: usize, left: &mut Self, memory: Vec<u8>) -> Vec<u8> {
-        let mut kept = Self::empty((Memory::Heap(memory), 0), PageKind::Leaf);
-        kept.is_leaf = self.is_leaf;
-        self.split_off(index, &mut kept);
+        let kept = self.cut(index, memory);
         left.append(self);
         self.take_elements(kept)
+    }
+
+    /// Cuts the elements from `index` on off, into an image in `memory`.
+    fn cut(&mut self, index: usize, memory: Vec<u8>) -> Self {
+        let mut rest = Self::empty((Memory::Heap(memory), 0), PageKind::Leaf);
+        rest.is_leaf = self.is_leaf;
+        self.split_off(index, &mut rest);
+        rest
     }
 
     /// Becomes the page of `other`'s elements, where it lies; the memory that this leaves over.
