@@ -1,8 +1,8 @@
 //! A database sixteen times as large as the memory its process may use: loaded, changed, read and checked, with the right answers.
 //!
-//! The system bounds the memory, pages of files included, through a control group of its first or second kind, which takes a privilege; where there
-//! is none, the work is done without a bound, and said so. `BBOLT_LARGE_MIB` sets the size (default 24). Linux with a mapping only: a
-//! transaction that reads without one keeps what it has read.
+//! `BBOLT_LARGE_MIB` sets the size and asks for the bound (`cargo xtask crash` does); otherwise a small file is worked on without one. The system
+//! bounds the memory, pages of files included, through a control group of its first or second kind, which takes a privilege; where there
+//! is none, the work is done without a bound, and said so. Linux with a mapping only: a transaction that reads without one keeps what it has read.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,6 +14,8 @@ use crate::child;
 use crate::crash::Random;
 use crate::scratch::Scratch;
 
+/// The size where nobody asks for one.
+const SMALL_MIB: u64 = 8;
 /// How many times larger the file is.
 const TIMES: u64 = 16;
 /// The least bound: this program itself, its heap and its stack take some of it.
@@ -64,11 +66,12 @@ fn limit_bytes(mib: u64) -> u64 {
 
 #[test]
 fn a_database_larger_than_its_memory_answers_right() {
-    let mib = std::env::var("BBOLT_LARGE_MIB").ok().and_then(|text| text.parse().ok()).unwrap_or(24_u64);
+    let asked: Option<u64> = std::env::var("BBOLT_LARGE_MIB").ok().and_then(|text| text.parse().ok());
+    let mib = asked.unwrap_or(SMALL_MIB);
     let limit_bytes = limit_bytes(mib);
     let scratch = Scratch::new("large");
     let path = scratch.path("a.db");
-    let group = Group::new(limit_bytes);
+    let group = asked.and_then(|_| Group::new(limit_bytes));
     let enter = match &group {
         Some(group) => format!("echo $$ > {}/cgroup.procs", group.directory.display()),
         None => "true".to_owned(),
@@ -93,7 +96,10 @@ fn a_database_larger_than_its_memory_answers_right() {
             println!("{file_bytes} bytes of file, {limit_bytes} of memory, {peak:?} of them used at most");
             assert!(peak.is_none_or(|peak| peak <= limit_bytes && peak > limit_bytes / 2), "{peak:?}");
         }
-        None => println!("NOT BOUNDED: no control group can be made here; {file_bytes} bytes of file"),
+        None if asked.is_some() => {
+            println!("NOT BOUNDED: no control group can be made here; {file_bytes} bytes of file");
+        }
+        None => println!("not bounded, as nobody asked for it; {file_bytes} bytes of file"),
     }
 }
 
