@@ -71,6 +71,8 @@ pub(crate) struct Writer {
 #[derive(Default)]
 struct Turn {
     writer: Option<Box<Writer>>,
+    /// How many wait for it.
+    waiting: usize,
     poisoned: bool,
     stats: TxStats,
     free_pages: u64,
@@ -110,7 +112,9 @@ impl Inner {
             if let Some(writer) = turn.writer.take() {
                 return Ok(writer);
             }
+            turn.waiting += 1;
             turn = self.turns.wait(turn).unwrap_or_else(PoisonError::into_inner);
+            turn.waiting -= 1;
         }
     }
 
@@ -126,8 +130,14 @@ impl Inner {
         turn.poisoned |= poison;
         turn.set_figures(&writer);
         turn.writer = Some(writer);
+        let waiting = turn.waiting;
         drop(turn);
-        if poison { self.turns.notify_all() } else { self.turns.notify_one() }
+        // To wake somebody is a call of the system, even if nobody is there.
+        match waiting {
+            0 => {}
+            _ if poison => self.turns.notify_all(),
+            _ => self.turns.notify_one(),
+        }
     }
 
     /// Whether commits store into the mapping: only where what a storage is told can bypass it, as it can a plain file.

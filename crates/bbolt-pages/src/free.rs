@@ -4,7 +4,7 @@
 //! address first), what is pending, and when each page was born where a reader makes that matter. A page is visible to readers r
 //! with birth ≤ r < death; it becomes free as soon as no such reader is open, the pages of old freelists and those taken at
 //! the high-water mark included. How all of them are listed in the file is `freelist.rs`'s. Never does I/O. Limits: one bit a page below the highest
-//! free one, twice; a search for a run of several pages looks at one summary for each 4,096 pages.
+//! that was ever free, twice; a search for a run of several pages looks at one summary for each 4,096 pages.
 
 use std::collections::BTreeMap;
 
@@ -17,16 +17,18 @@ use crate::freelist::Listed;
 const SEGMENT_PAGES: u64 = 4096;
 /// Words of 64 pages in a segment.
 const WORDS: usize = (SEGMENT_PAGES / 64) as usize;
+/// Freed runs for which room is kept from one commit to the next.
+const FRESH_KEPT: usize = 4096;
 
-/// A set of page ids: bits in segments of 4,096, a segment allocated only where there is a member.
+/// A set of page ids: bits in segments of 4,096, a segment allocated when it gets its first member and kept from then on.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct PageSet {
     segments: Vec<Option<Box<Segment>>>,
     /// Members in each segment, side by side: what is counted over thousands of segments at a time.
     counts: Vec<u32>,
     count: u64,
-    /// No segment below this one has a member.
-    lowest: usize,
+    /// No word of 64 pages below this one has a member.
+    lowest: u64,
 }
 
 #[derive(Debug, Clone)]
@@ -44,58 +46,48 @@ struct Runs {
 }
 
 impl Segment {
+    /// The runs of members inside this segment, each as long as it is here: first page and length, ascending.
+    fn each_run(&self) -> impl Iterator<Item = (u32, u32)> + '_ {
+        let mut at = 0;
+        std::iter::from_fn(move || {
+            let start = self.next(at, 0)?;
+            at = self.next(start, u64::MAX).unwrap_or(SEGMENT_PAGES as u32);
+            Some((start, at - start))
+        })
+    }
+
+    /// The first page from `at` on that is a member (`flip` all zeros), or that is none (all ones).
+    fn next(&self, at: u32, flip: u64) -> Option<u32> {
+        let mut word = at as usize / 64;
+        let mut bits = (self.words.get(word)? ^ flip) & u64::MAX << (at % 64);
+        while bits == 0 {
+            word += 1;
+            bits = self.words.get(word)? ^ flip;
+        }
+        Some(word as u32 * 64 + bits.trailing_zeros())
+    }
+
     fn runs(&mut self) -> Runs {
         if let Some(runs) = self.runs {
             return runs;
         }
-        let (mut longest, mut run) = (0, 0);
-        let mut first = None;
-        for &word in &self.words {
-            if word == u64::MAX {
-                run += 64;
-                continue;
+        let mut runs = Runs { first: 0, longest: 0, last: 0 };
+        for (start, length) in self.each_run() {
+            if start == 0 {
+                runs.first = length;
             }
-            let (mut rest, mut left) = (word, 64);
-            while left > 0 {
-                let ones = rest.trailing_ones().min(left);
-                run += ones;
-                left -= ones;
-                if left == 0 {
-                    break;
-                }
-                first.get_or_insert(run);
-                longest = longest.max(run);
-                run = 0;
-                rest = rest.checked_shr(ones).unwrap_or(0);
-                let zeros = rest.trailing_zeros().min(left);
-                left -= zeros;
-                rest = rest.checked_shr(zeros).unwrap_or(0);
+            if start + length == SEGMENT_PAGES as u32 {
+                runs.last = length;
             }
+            runs.longest = runs.longest.max(length);
         }
-        let runs = Runs { first: first.unwrap_or(run), longest: longest.max(run), last: run };
         self.runs = Some(runs);
         runs
     }
 
     /// The first run of at least `length` members inside this segment.
     fn find(&self, length: u32) -> Option<u32> {
-        let mut start = 0;
-        let mut run = 0;
-        for page in 0..SEGMENT_PAGES as u32 {
-            let word = self.words[page as usize / 64];
-            if word >> (page % 64) & 1 == 1 {
-                if run == 0 {
-                    start = page;
-                }
-                run += 1;
-                if run == length {
-                    return Some(start);
-                }
-            } else {
-                run = 0;
-            }
-        }
-        None
+        self.each_run().find(|&(_, found)| found >= length).map(|(start, _)| start)
     }
 }
 
@@ -105,6 +97,7 @@ impl PageSet {
         self.count
     }
 
+    #[inline]
     fn place(word: u64) -> (usize, usize) {
         ((word / WORDS as u64) as usize, (word % WORDS as u64) as usize)
     }
@@ -119,24 +112,48 @@ impl PageSet {
         }
     }
 
-    fn set_bits(&mut self, word: u64, bits: u64) {
-        let (index, word) = Self::place(word);
-        if index >= self.segments.len() {
-            self.segments.resize_with(index + 1, || None);
-            self.counts.resize(index + 1, 0);
+    #[cold]
+    fn make_segment<'a>(
+        segments: &'a mut Vec<Option<Box<Segment>>>,
+        counts: &mut Vec<u32>,
+        index: usize,
+    ) -> &'a mut Segment {
+        if index >= segments.len() {
+            segments.resize_with(index + 1, || None);
+            counts.resize(index + 1, 0);
         }
-        let segment =
-            self.segments[index].get_or_insert_with(|| Box::new(Segment { words: [0; WORDS], runs: None }));
-        let old = std::mem::replace(&mut segment.words[word], bits);
+        segments[index].insert(Box::new(Segment { words: [0; WORDS], runs: None }))
+    }
+
+    /// Adds the `number` pages of `bits` in a word of 64 pages; if some are members already, changes nothing and gives those.
+    #[inline]
+    fn add(&mut self, word: u64, bits: u64, number: u32) -> Result<(), u64> {
+        let (index, inside) = Self::place(word);
+        let segment = match self.segments.get_mut(index) {
+            Some(Some(segment)) => segment,
+            _ => Self::make_segment(&mut self.segments, &mut self.counts, index),
+        };
+        let old = segment.words[inside];
+        if old & bits != 0 {
+            return Err(old & bits);
+        }
+        segment.words[inside] = old | bits;
         segment.runs = None;
-        let count = self.counts[index] + bits.count_ones() - old.count_ones();
-        self.counts[index] = count;
-        self.count = self.count + u64::from(bits.count_ones()) - u64::from(old.count_ones());
-        if count == 0 {
-            self.segments[index] = None;
-        } else {
-            self.lowest = self.lowest.min(index);
-        }
+        self.counts[index] += number;
+        self.count += u64::from(number);
+        self.lowest = self.lowest.min(word);
+        Ok(())
+    }
+
+    /// Removes the `number` pages of `bits` in a word of 64 pages, all of which are members.
+    #[inline]
+    fn remove(&mut self, word: u64, bits: u64, number: u32) {
+        let (index, inside) = Self::place(word);
+        let Some(Some(segment)) = self.segments.get_mut(index) else { return };
+        segment.words[inside] &= !bits;
+        segment.runs = None;
+        self.counts[index] -= number;
+        self.count -= u64::from(number);
     }
 
     /// Whether `page` is a member.
@@ -150,27 +167,75 @@ impl PageSet {
     }
 
     /// Adds `page`; false if it was a member already.
+    #[inline]
     pub(crate) fn insert(&mut self, page: u64) -> bool {
-        self.insert_run(Run { start: page, length: 1 }).is_ok()
+        self.add(page / 64, 1 << (page % 64), 1).is_ok()
+    }
+
+    /// Removes everything, and keeps the memory.
+    pub(crate) fn clear(&mut self) {
+        for (segment, count) in self.segments.iter_mut().zip(&mut self.counts) {
+            if let (Some(segment), 1..) = (segment, std::mem::take(count)) {
+                **segment = Segment { words: [0; WORDS], runs: None };
+            }
+        }
+        self.count = 0;
     }
 
     /// Adds every page of `run`; if some are members already, changes nothing and gives the first.
+    #[inline]
     pub(crate) fn insert_run(&mut self, run: Run) -> Result<(), u64> {
-        let twice = run.words().find_map(|(word, mask)| {
-            let twice = self.bits(word) & mask;
-            (twice != 0).then(|| word * 64 + u64::from(twice.trailing_zeros()))
-        });
-        if let Some(page) = twice {
-            return Err(page);
+        // Nearly all runs are one page.
+        if run.length == 1 {
+            return if self.insert(run.start) { Ok(()) } else { Err(run.start) };
         }
-        run.words().for_each(|(word, mask)| self.set_bits(word, self.bits(word) | mask));
+        for (word, mask) in run.words() {
+            if let Err(twice) = self.add(word, mask, mask.count_ones()) {
+                let done = run.words().take_while(|&(done, _)| done < word);
+                done.for_each(|(word, mask)| self.remove(word, mask, mask.count_ones()));
+                return Err(word * 64 + u64::from(twice.trailing_zeros()));
+            }
+        }
         Ok(())
     }
 
     /// Removes every page of `run`, which are members.
+    #[inline]
     pub(crate) fn remove_run(&mut self, run: Run) {
         debug_assert!(self.contains_run(run), "what is removed is there");
-        run.words().for_each(|(word, mask)| self.set_bits(word, self.bits(word) & !mask));
+        if run.length == 1 {
+            return self.remove(run.start / 64, 1 << (run.start % 64), 1);
+        }
+        run.words().for_each(|(word, mask)| self.remove(word, mask, mask.count_ones()));
+    }
+
+    /// Removes the lowest member and gives it.
+    #[inline]
+    pub(crate) fn take_lowest(&mut self) -> Option<u64> {
+        let mut bits = self.bits(self.lowest);
+        if bits == 0 {
+            self.lowest = self.lowest_word()?;
+            bits = self.bits(self.lowest);
+        }
+        self.remove(self.lowest, bits & bits.wrapping_neg(), 1);
+        Some(self.lowest * 64 + u64::from(bits.trailing_zeros()))
+    }
+
+    /// The lowest word with a member.
+    fn lowest_word(&self) -> Option<u64> {
+        let (index, inside) = Self::place(self.lowest);
+        let word = |index: usize, from: usize| {
+            let words = &self.segments[index].as_ref()?.words;
+            let inside = from + words[from..].iter().position(|&word| word != 0)?;
+            Some((index * WORDS + inside) as u64)
+        };
+        if self.counts.get(index).is_some_and(|&count| count > 0)
+            && let Some(found) = word(index, inside)
+        {
+            return Some(found);
+        }
+        let next = index + 1 + self.counts.get(index + 1..)?.iter().position(|&count| count > 0)?;
+        word(next, 0)
     }
 
     /// Calls `each` with every word of `words`, ascending, and the number of members below it.
@@ -235,32 +300,27 @@ impl PageSet {
         if length == 0 || length > self.count {
             return None;
         }
-        while self.segments.get(self.lowest).is_some_and(Option::is_none) {
-            self.lowest += 1;
-        }
-        if length == 1 {
-            let segment = self.segments.get(self.lowest)?.as_ref()?;
-            let word = segment.words.iter().position(|&word| word != 0)?;
-            let bit = u64::from(segment.words[word].trailing_zeros());
-            return Some(self.lowest as u64 * SEGMENT_PAGES + word as u64 * 64 + bit);
-        }
+        self.lowest = self.lowest_word()?;
         // Members right before the segment at hand, which a run may begin with.
         let mut carried = 0;
-        for index in self.lowest..self.segments.len() {
+        for index in Self::place(self.lowest).0..self.segments.len() {
             let base = index as u64 * SEGMENT_PAGES;
-            let Some(segment) = &mut self.segments[index] else {
-                carried = 0;
-                continue;
+            let count = u64::from(self.counts[index]);
+            let runs = match &mut self.segments[index] {
+                Some(segment) if count > 0 => segment.runs(),
+                _ => {
+                    carried = 0;
+                    continue;
+                }
             };
-            let runs = segment.runs();
             if carried + u64::from(runs.first) >= length {
                 return Some(base - carried);
             }
             if u64::from(runs.longest) >= length {
-                return segment.find(length as u32).map(|start| base + u64::from(start));
+                let found = self.segments[index].as_ref()?.find(length as u32);
+                return found.map(|start| base + u64::from(start));
             }
-            let whole = self.counts[index] == SEGMENT_PAGES as u32;
-            carried = if whole { carried + SEGMENT_PAGES } else { u64::from(runs.last) };
+            carried = if count == SEGMENT_PAGES { carried + SEGMENT_PAGES } else { u64::from(runs.last) };
         }
         None
     }
@@ -374,7 +434,8 @@ impl FreePages {
             let waiting = self.blocked.remove(&reader).unwrap_or_default();
             self.fresh.extend(waiting);
         }
-        for pending in std::mem::take(&mut self.fresh) {
+        let mut fresh = std::mem::take(&mut self.fresh);
+        for pending in fresh.drain(..) {
             let oldest = held.partition_point(|&reader| reader < pending.birth);
             match held.get(oldest) {
                 Some(&reader) if reader < pending.death => {
@@ -383,6 +444,8 @@ impl FreePages {
                 _ => self.make_free(pending.run),
             }
         }
+        fresh.shrink_to(FRESH_KEPT);
+        self.fresh = fresh;
     }
 
     fn make_free(&mut self, run: Run) {
@@ -391,9 +454,16 @@ impl FreePages {
     }
 
     /// The lowest free run of `length` pages.
+    #[inline]
     pub fn take(&mut self, length: u64) -> Option<Run> {
-        let run = Run { start: self.free.lowest_run(length)?, length };
-        self.free.remove_run(run);
+        let run = match length {
+            1 => Run { start: self.free.take_lowest()?, length },
+            _ => {
+                let run = Run { start: self.free.lowest_run(length)?, length };
+                self.free.remove_run(run);
+                run
+            }
+        };
         self.listed.remove(run);
         // Whatever is written there now, it is no freelist that was known.
         self.listed.forget(run);
@@ -452,7 +522,9 @@ impl FreePages {
         readers: bool,
     ) {
         for run in freed {
-            let birth = self.births.remove(&run.start).unwrap_or(0);
+            // Without readers there is none to look for.
+            let birth = if self.births.is_empty() { None } else { self.births.remove(&run.start) };
+            let birth = birth.unwrap_or(0);
             self.fresh.push(Pending { run, birth, death: txid });
         }
         if readers {
@@ -595,6 +667,13 @@ mod tests {
         let mut free = FreePages::new([7].into_iter()).unwrap();
         assert_eq!(free.list(run(5, 4)).unwrap_err().rule, Rule::FreedTwice);
         assert_eq!(free.listed().collect::<Vec<_>>(), [7]);
+        // Over several words, too, wherever the first of its pages lies.
+        for start in [1, 63, 64, 100] {
+            let mut set = PageSet::default();
+            assert!(set.insert(200));
+            assert_eq!(set.insert_run(run(start, 300)), Err(200));
+            assert_eq!((ids(&set), set.count()), (vec![200], 1), "{start}");
+        }
         assert!(FreePages::new([4, 4].into_iter()).is_err());
     }
 }

@@ -29,6 +29,10 @@ pub(crate) struct Listed {
     set: PageSet,
     /// The latest last.
     places: Vec<Place>,
+    /// Whether any place keeps count of what is touched.
+    watched: bool,
+    /// Words touched since the latest place was written: all places have those, or are lost.
+    seen: PageSet,
 }
 
 /// A run of pages that holds the list as it was at some moment.
@@ -72,7 +76,7 @@ fn head_bytes(count: u64) -> u64 {
 
 impl Listed {
     pub(crate) fn new(set: PageSet) -> Self {
-        Self { set, places: Vec::new() }
+        Self { set, ..Self::default() }
     }
 
     pub(crate) fn count(&self) -> u64 {
@@ -84,27 +88,44 @@ impl Listed {
         self.set.iter()
     }
 
+    #[inline]
     fn touch(&mut self, run: Run) {
+        if self.watched {
+            run.words().for_each(|(word, _)| self.touch_word(word));
+        }
+    }
+
+    fn touch_word(&mut self, word: u64) {
+        if !self.seen.insert(word) {
+            return;
+        }
+        self.watched = false;
         for place in &mut self.places {
-            run.words().for_each(|(word, _)| place.touch(word, self.set.bits(word)));
+            place.touch(word, self.set.bits(word));
+            self.watched |= !place.lost;
         }
     }
 
     /// Lists `run`; if some of its pages are listed, changes nothing and gives the first.
+    #[inline]
     pub(crate) fn insert(&mut self, run: Run) -> Result<(), u64> {
         self.touch(run);
         self.set.insert_run(run)
     }
 
     /// Takes `run`, which is listed, off the list.
+    #[inline]
     pub(crate) fn remove(&mut self, run: Run) {
         self.touch(run);
         self.set.remove_run(run);
     }
 
     /// Forgets what the pages of `run` hold.
+    #[inline]
     pub(crate) fn forget(&mut self, run: Run) {
-        self.places.retain(|place| !place.run.meets(run));
+        if self.places.iter().any(|place| place.run.meets(run)) {
+            self.places.retain(|place| !place.run.meets(run));
+        }
     }
 
     /// Forgets what all places hold.
@@ -180,6 +201,8 @@ impl Listed {
         let mut before = known.map(|place| place.before).unwrap_or_default();
         before.clear();
         self.places.push(Place { run, count: self.count(), before, lost: false });
+        self.watched = true;
+        self.seen.clear();
         Ok(writes)
     }
 

@@ -5,7 +5,7 @@
 //! Never interprets a byte. Limit: positions are absolute; there is no cursor and no buffering.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Seek, SeekFrom};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 /// What the store needs of the thing that holds its pages.
@@ -82,7 +82,7 @@ pub struct FileStorage {
 }
 
 impl FileStorage {
-    /// Wraps an open file.
+    /// Wraps an open file, whose own position has no meaning from then on.
     pub fn new(file: File) -> Self {
         Self { file }
     }
@@ -95,7 +95,8 @@ impl FileStorage {
 
 impl Storage for FileStorage {
     fn len(&self) -> io::Result<u64> {
-        Ok(self.file.metadata()?.len())
+        // Its position is nobody's, and this asks the system for less than all there is to know of a file.
+        (&self.file).seek(SeekFrom::End(0))
     }
 
     fn read_at(&self, mut offset: u64, mut buffer: &mut [u8]) -> io::Result<usize> {

@@ -95,6 +95,8 @@ pub(crate) struct Work {
     images: Vec<Option<Image>>,
     vacant: Vec<u32>,
     spare: Vec<Vec<u8>>,
+    /// How much that is: every commit asks, and there may be thousands.
+    spare_bytes: u64,
     open: Vec<Open>,
     /// Pages of the file that this transaction no longer uses.
     freed: Vec<Run>,
@@ -156,15 +158,19 @@ impl Work {
             && self.spare.len() < if self.at_home { SPARE_AT_HOME } else { SPARE_IMAGES }
             && (1..=4 * self.page_size).contains(&bytes.capacity())
         {
-            self.spare.push(bytes);
+            self.keep_bytes(bytes);
         }
+    }
+
+    fn keep_bytes(&mut self, bytes: Vec<u8>) {
+        self.spare_bytes += bytes.capacity() as u64;
+        self.spare.push(bytes);
     }
 
     /// Bytes of private memory that images take, those kept for later included.
     pub(crate) fn private_bytes(&self) -> u64 {
         let images = self.images.iter().flatten().map(Image::private_bytes);
-        let spare = self.spare.iter().map(Vec::capacity);
-        images.chain(spare).map(|bytes| bytes as u64).sum()
+        self.spare_bytes + images.map(|bytes| bytes as u64).sum::<u64>()
     }
 
     pub(crate) fn txid(&self) -> u64 {
@@ -237,7 +243,11 @@ impl Work {
 
     /// Private memory for about a page.
     fn spare_bytes(&mut self) -> Vec<u8> {
-        self.spare.pop().unwrap_or_else(|| Vec::with_capacity(self.page_size + self.page_size / 4))
+        let Some(bytes) = self.spare.pop() else {
+            return Vec::with_capacity(self.page_size + self.page_size / 4);
+        };
+        self.spare_bytes -= bytes.capacity() as u64;
+        bytes
     }
 
     fn add(&mut self, image: Image) -> u64 {

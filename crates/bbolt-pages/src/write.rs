@@ -671,7 +671,8 @@ impl<'a, 'db> Commit<'a, 'db> {
         let source = core.source(None);
         let started = Instant::now();
         let root = work.store(&source, pages).map_err(undo)?;
-        work.counters.rebalance_time += started.elapsed();
+        let settled = Instant::now();
+        work.counters.rebalance_time += settled - started;
         let Pages { free, high_water, taken, fresh, .. } = &mut *pages;
         homes
             .settle(free, work.homes(), high_water, taken, fresh, listed)
@@ -693,7 +694,6 @@ impl<'a, 'db> Commit<'a, 'db> {
             false => Some(pages.allocate_list().map_err(undo)?),
         };
 
-        let started = Instant::now();
         let needed = pages.high_water * db.page_size;
         let (_, current) = db.readers.current();
         let stored = current.map.is_some_and(|map| db.maps.get(map).is_writable());
@@ -751,7 +751,7 @@ impl<'a, 'db> Commit<'a, 'db> {
         };
         written.map_err(|error| (Error::io("write meta", offset, error), true))?;
         work.counters.write += writes + 1;
-        work.counters.write_time += started.elapsed();
+        work.counters.write_time += settled.elapsed();
         Ok(Published { meta, map })
     }
 }

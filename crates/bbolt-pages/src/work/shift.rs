@@ -71,7 +71,7 @@ impl Work {
         right.head_changed = false;
         let key: SmallVec<[u8; 64]> = SmallVec::from_slice(right.key(0));
         self.image_mut(parent)?.set_key(at.max(index), &key);
-        self.spare.push(left_over);
+        self.keep_bytes(left_over);
         Ok(true)
     }
 }
