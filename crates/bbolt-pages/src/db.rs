@@ -61,7 +61,7 @@ pub(crate) struct Writer {
     pub(crate) work: Work,
     /// What the transaction was given of a writable map.
     pub(crate) homes: Homes,
-    /// Length of the file.
+    /// Length of the file; on a writable map no more of it than has its blocks.
     pub(crate) file_bytes: u64,
     /// A page of memory for the meta, and room for the freelist.
     pub(crate) buffer: Vec<u8>,
@@ -168,7 +168,7 @@ impl Inner {
     /// Makes the file at least `needed` bytes long and shows all of it in mapping `map`, for changes that are stored there. False where that cannot be had.
     pub(crate) fn lengthen(&self, map: usize, needed: u64, file_bytes: &mut u64) -> bool {
         let limit = self.options.max_size;
-        let before = self.maps.get(map).readable();
+        let before = *file_bytes;
         if (limit != 0 && needed > limit) || needed > self.maps.get(map).reserved() {
             return false;
         }
@@ -305,9 +305,16 @@ impl Options {
             options: self,
         };
         let mut map = None;
+        let mut writable_bytes = file_bytes;
         if mapped {
             inner.reserve(0, file_bytes)?;
             map = inner.map_for(Some(0), file_bytes)?;
+            if inner.writable_map() {
+                // A page that is stored into a hole of the file has nowhere to go on a full disk, and no call that could say so.
+                writable_bytes = meta.high_water * inner.page_size;
+                let reserved = inner.storage.reserve(0, writable_bytes);
+                reserved.map_err(|error| Error::io("reserve blocks", writable_bytes, error))?;
+            }
             inner.readers = Readers::new(meta.txid, Published { meta, map });
         }
         let inner = Arc::new(inner);
@@ -316,7 +323,7 @@ impl Options {
             free: None,
             work: Work::default(),
             homes: Homes::default(),
-            file_bytes,
+            file_bytes: writable_bytes,
             buffer: Vec::new(),
             held: Vec::new(),
         });

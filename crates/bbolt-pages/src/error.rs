@@ -428,12 +428,37 @@ impl fmt::Display for Error {
             }
             Self::Io(failure) => {
                 let IoFailure { operation, offset, source } = &**failure;
-                write!(f, "{operation} at byte {offset} failed: {source}")
+                match *operation {
+                    // These are about the file as a whole.
+                    "open" | "create" | "lock" | "rename" | "sync directory" => write!(f, "{operation} failed: {source}")?,
+                    _ => write!(f, "{operation} at byte {offset} failed: {source}")?,
+                }
+                f.write_str(advice(operation, source.kind()))
             }
             Self::Poisoned => f.write_str(
                 "an earlier commit could not be made durable; close and reopen the database before writing again",
             ),
         }
+    }
+}
+
+/// What to do about a failed operation, where that is known.
+fn advice(operation: &str, kind: io::ErrorKind) -> &'static str {
+    use io::ErrorKind::{FileTooLarge, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+    match (operation, kind) {
+        ("open", PermissionDenied | ReadOnlyFilesystem) => {
+            "; let this user write the file, or open it with Options::read_only"
+        }
+        ("create", PermissionDenied | ReadOnlyFilesystem) => {
+            "; a new database is made beside its place: give a directory that this user may write"
+        }
+        ("write" | "set length", StorageFull | QuotaExceeded | FileTooLarge) => {
+            "; nothing acknowledged is lost: make room and try the transaction again, or delete something"
+        }
+        ("reserve blocks", StorageFull | QuotaExceeded | FileTooLarge) => {
+            "; the file has holes that a writable map must fill: make room, or open it without Options::writable_map"
+        }
+        _ => "",
     }
 }
 

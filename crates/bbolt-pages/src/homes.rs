@@ -68,7 +68,8 @@ impl Homes {
                 continue;
             }
             let needed = (self.high_water + 1) * db.page_size;
-            if needed > db.maps.get(map).readable() && !db.lengthen(map, needed, file_bytes) {
+            if needed > db.maps.get(map).readable().min(*file_bytes) && !db.lengthen(map, needed, file_bytes)
+            {
                 self.exhausted = true;
                 break;
             }

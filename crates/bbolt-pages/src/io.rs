@@ -45,13 +45,14 @@ pub trait Storage: Send + Sync {
     /// Whatever the system says.
     fn set_len(&self, bytes: u64) -> io::Result<()>;
 
-    /// Sets the length, now `from`, to `bytes`, so that later writes up to there cannot find the disk full, where the system can promise that.
+    /// Makes the storage at least `bytes` long, and sees to it that later writes from `from` up to there cannot find the disk full, where the
+    /// system can promise that. What is stored there stays.
     ///
     /// # Errors
     /// Whatever the system says.
     fn reserve(&self, from: u64, bytes: u64) -> io::Result<()> {
         let _ = from;
-        self.set_len(bytes)
+        if bytes > self.len()? { self.set_len(bytes) } else { Ok(()) }
     }
 
     /// Makes all earlier writes and the length durable.
@@ -145,9 +146,12 @@ impl Storage for FileStorage {
         use rustix::fs::{FallocateFlags, fallocate};
         use rustix::io::Errno;
         match fallocate(&self.file, FallocateFlags::empty(), from, bytes.saturating_sub(from)) {
-            // Not every file system has it, and an interrupted call has promised nothing.
-            Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL | Errno::INTR) => self.set_len(bytes),
             Ok(()) => Ok(()),
+            // Not every file system has it, and an interrupted call has promised nothing.
+            Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL | Errno::INTR) if bytes <= self.len()? => {
+                Ok(())
+            }
+            Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL | Errno::INTR) => self.set_len(bytes),
             Err(error) => Err(error.into()),
         }
     }

@@ -490,8 +490,12 @@ impl crate::Options {
     /// The mapped file can then be changed through its addresses, and no check stands between. The caller answers for the rest of the process: none
     /// of its code, whatever its language, may store through stray pointers. The file must be sound ([`check`](crate::check) finds no error): in
     /// another a page may be free and in use, and would change under who reads it. For the same reason [`ReadTx::page_bytes`](crate::ReadTx::page_bytes)
-    /// must not be asked for free pages. Where the file's blocks cannot be reserved ahead
-    /// (`fallocate`), a full disk ends the process with a bus error; so does, as ever, a file that somebody truncates.
+    /// must not be asked for free pages.
+    ///
+    /// The blocks of the file are reserved (`fallocate`) before anything is stored: those of holes when it is opened, which fails where the disk has no room
+    /// for them, and those it grows by before it does. A full disk is then an error like any other. Where the file system cannot reserve (NFS, some in user
+    /// space) or must write elsewhere than before (btrfs, ZFS, a thin volume below), a full disk ends the process with a bus error; so does, as ever, a
+    /// file that somebody truncates.
     pub unsafe fn writable_map(mut self, yes: bool) -> Self {
         self.writable_map = yes;
         self
