@@ -17,6 +17,7 @@ import (
 const (
 	batchSize       = 1000
 	rangeLength     = 100
+	durableCommits  = 500
 	bigFreeCommits  = 2000
 	bigFreeValue    = 8200
 	goldenIncrement = 0x9e3779b97f4a7c15
@@ -299,7 +300,7 @@ func run(e engine, w *work, name string) (took time.Duration, operations uint64,
 		timed(bigFreeCommits, func() { e.put(w, bigFreeCommits, random(6), 3, 1) })
 		s = e.scan(1)
 	case "durable", "durable-new":
-		commits := max(n/100, 10)
+		commits := min(max(n/100, 10), durableCommits)
 		timed(commits, func() { e.put(w, commits, random(7), 4, 1) })
 		s = e.scan(1)
 	default:

@@ -14,6 +14,9 @@ pub const BATCH: usize = 1_000;
 pub const TOGETHER: usize = 16;
 /// Entries a range workload reads from each start.
 pub const RANGE_LENGTH: usize = 100;
+/// Commits of one key in a round of `durable` and `durable-new`, at most, and one for every hundred keys of smaller databases. Disks that flush fast
+/// for some thousand writes and then no more are why rounds are short; ask for many rounds instead.
+pub const DURABLE_COMMITS: u64 = 500;
 /// Commits of one key in `bigfree`.
 pub const BIGFREE_COMMITS: u64 = 2_000;
 /// A value of `bigfree`: two pages of 4 KiB and a little, so that N/20 of them leave N/10 free pages.
@@ -339,7 +342,7 @@ pub fn run<E: Engine>(path: &Path, workload: Workload, work: &Work) -> Measured 
             measured
         }
         Workload::DurableNew | Workload::Durable => {
-            let commits = (n / 100).max(10);
+            let commits = (n / 100).clamp(10, DURABLE_COMMITS);
             let mut measured = measure(commits, &mut || {
                 engine.put(work, random(7, commits), 4, 1);
                 Sum::default()
