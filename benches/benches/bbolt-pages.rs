@@ -1,13 +1,16 @@
-//! The page store beside `BTreeMap` and a plain file: gets, gets asked together, scans, loads and durable commits.
+//! The page store beside `BTreeMap` and a plain file: gets, gets asked together, scans, loads and durable commits; and what free pages cost where
+//! there are ten million.
 //!
 //! Each answer is checked before it is timed. 100,000 random 16-byte keys with 100-byte values, so the tree has three levels and does not fit the
 //! second-level cache. Rivals and the million-key workloads: `benches/compare/pages`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hint::black_box;
-use std::io::Write as _;
+use std::io::{Seek as _, SeekFrom, Write as _};
 use std::path::PathBuf;
 
+use bbolt_pages::free::{FreePages, Run};
+use bbolt_pages::page::{Meta, NO_FREELIST};
 use bbolt_pages::{Db, Error, Options};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
@@ -156,5 +159,100 @@ fn write(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, read, write);
+/// Free pages in each of these: every third page is in use.
+const FREE_PAGES: [u64; 2] = [1_000, 10_000_000];
+/// The page behind `count` free ones.
+fn behind(count: u64) -> u64 {
+    count + count / 2 + 3
+}
+fn is_free(page: u64) -> bool {
+    page % 3 != 0
+}
+
+/// What a commit of one key asks: three pages freed, three taken, those of the commit before released.
+fn free(c: &mut Criterion) {
+    let mut group = c.benchmark_group("bbolt-pages/free");
+    for count in FREE_PAGES {
+        let ids = || (1..behind(count)).filter(|&page| is_free(page)).take(count as usize);
+        let mut free = FreePages::new(ids()).expect("different pages");
+        let (mut used, mut txid) = ([1, 2, 4].map(|start| Run { start, length: 1 }), 2);
+        used.iter().for_each(|&run| assert_eq!(free.take(1), Some(run)));
+        group.bench_function(format!("commit/{count}"), |b| {
+            b.iter(|| {
+                free.release(&[]);
+                let old = used;
+                used = [(); 3].map(|()| free.take(1).expect("a page"));
+                old.iter().for_each(|&run| free.list(run).expect("in use"));
+                free.commit(txid, old.into_iter(), used.into_iter(), false);
+                txid += 1;
+            });
+        });
+        assert_eq!(free.free_count() + free.pending_count(), count - 3);
+        // Two in a row are anywhere; three are nowhere, which every segment is asked.
+        group.bench_function(format!("take-two/{count}"), |b| {
+            b.iter(|| {
+                let run = free.take(2).expect("two pages");
+                free.untake(run);
+                run.start
+            });
+        });
+        assert_eq!(free.take(3), None);
+        group.bench_function(format!("take-three-in-vain/{count}"), |b| b.iter(|| free.take(3)));
+        let mut set: BTreeSet<u64> = ids().collect();
+        let mut used = [1, 2, 4];
+        used.iter().for_each(|page| assert!(set.remove(page)));
+        let mut pending = Vec::new();
+        group.bench_function(format!("commit-btreeset/{count}"), |b| {
+            b.iter(|| {
+                set.extend(pending.drain(..));
+                pending.extend(used);
+                used = [(); 3].map(|()| set.pop_first().expect("a page"));
+            });
+        });
+        assert_eq!(set.len() + pending.len(), count as usize - 3);
+    }
+    group.finish();
+    let mut group = c.benchmark_group("bbolt-pages/one-key-commit");
+    for count in FREE_PAGES {
+        let scratch = Scratch::new("free");
+        let Some(db) = with_free_pages(&scratch, count) else {
+            println!("LEFT OUT: the file system has no file of {count} pages");
+            continue;
+        };
+        assert!(db.stats().free_page_n > count - 10);
+        let mut index = 0;
+        group.bench_function(format!("unsynced-freelist/{count}"), |b| {
+            b.iter(|| {
+                index += 1;
+                db.update(|tx| tx.bucket_mut(b"b")?.put(&key(index % 1500), &VALUE)).expect("a commit");
+            });
+        });
+        let tx = db.begin_read().expect("a snapshot");
+        let found = tx.require(b"b").expect("the bucket").iter().expect("sound pages").count() as u64;
+        assert_eq!(found, index.min(1500));
+    }
+    group.finish();
+}
+
+/// A database whose file holds `count` free pages, nearly all of them holes. It lists none of them, so opening it finds them.
+fn with_free_pages(scratch: &Scratch, count: u64) -> Option<Db> {
+    let options = Options::new().page_size(4096).no_sync(true).no_grow_sync(true).no_freelist_sync(true);
+    {
+        let db = options.open(&scratch.0).expect("a new database");
+        db.update(|tx| tx.create_bucket(b"b").map(drop)).expect("a commit");
+        let meta = db.begin_read().expect("a snapshot").meta();
+        assert_eq!(meta.freelist, NO_FREELIST);
+        let meta = Meta { high_water: meta.high_water + count, ..meta };
+        drop(db);
+        let mut page = [0; 4096];
+        meta.write(meta.txid % 2, &mut page);
+        let mut file = std::fs::OpenOptions::new().write(true).open(&scratch.0).expect("the file");
+        file.seek(SeekFrom::Start(meta.txid % 2 * 4096)).expect("a place");
+        file.write_all(&page).expect("a meta");
+        file.set_len((meta.high_water + 1) * 4096).ok()?;
+    }
+    options.open(&scratch.0).ok()
+}
+
+criterion_group!(benches, read, write, free);
 criterion_main!(benches);
