@@ -166,7 +166,7 @@ fn behind(count: u64) -> u64 {
     count + count / 2 + 3
 }
 fn is_free(page: u64) -> bool {
-    page % 3 != 0
+    !page.is_multiple_of(3)
 }
 
 /// What a commit of one key asks: three pages freed, three taken, those of the commit before released.
