@@ -10,7 +10,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use crate::batch::Batches;
 use crate::digest::Digests;
 use crate::error::{Damage, Error, Refusal, Result, Rule, Usage};
-use crate::free::FreePages;
+use crate::free::{FreePages, Run};
 use crate::homes::Homes;
 use crate::io::{FileStorage, Storage};
 use crate::map::{AVAILABLE, Hint, Mapping};
@@ -63,8 +63,14 @@ pub(crate) struct Writer {
     pub(crate) homes: Homes,
     /// Length of the file; on a writable map no more of it than has its blocks.
     pub(crate) file_bytes: u64,
-    /// A page of memory for the meta, and room for the freelist.
+    /// A page of memory for the meta, zeros behind it; empty before the first commit.
+    pub(crate) meta_page: Vec<u8>,
+    /// Room for the freelist.
     pub(crate) buffer: Vec<u8>,
+    /// What the commit at hand took of the free pages, took at the high-water mark, and listed as free: only the memory of these is kept.
+    pub(crate) taken: Vec<Run>,
+    pub(crate) fresh: Vec<Run>,
+    pub(crate) listed: Vec<Run>,
     pub(crate) held: Vec<u64>,
 }
 
@@ -207,7 +213,8 @@ impl Turn {
             self.free_pages = free.free_count();
             self.pending_pages = free.pending_count();
         }
-        self.private_bytes = writer.work.private_bytes() + writer.buffer.capacity() as u64;
+        let buffers = writer.meta_page.capacity() + writer.buffer.capacity();
+        self.private_bytes = writer.work.private_bytes() + buffers as u64;
     }
 }
 
@@ -324,7 +331,11 @@ impl Options {
             work: Work::default(),
             homes: Homes::default(),
             file_bytes: writable_bytes,
+            meta_page: Vec::new(),
             buffer: Vec::new(),
+            taken: Vec::new(),
+            fresh: Vec::new(),
+            listed: Vec::new(),
             held: Vec::new(),
         });
         if writing || inner.options.pre_load_freelist {

@@ -307,7 +307,17 @@ impl PageSet {
             let base = index as u64 * SEGMENT_PAGES;
             let count = u64::from(self.counts[index]);
             let runs = match &mut self.segments[index] {
-                Some(segment) if count > 0 => segment.runs(),
+                Some(segment) if count > 0 => {
+                    // After a change the run itself is found sooner than all there is to know of runs.
+                    if carried == 0
+                        && segment.runs.is_none()
+                        && let Some(start) =
+                            u32::try_from(length).ok().and_then(|length| segment.find(length))
+                    {
+                        return Some(base + u64::from(start));
+                    }
+                    segment.runs()
+                }
                 _ => {
                     carried = 0;
                     continue;

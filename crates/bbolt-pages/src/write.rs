@@ -17,7 +17,7 @@ use crate::free::{FreePages, Run};
 use crate::freelist::Listed;
 use crate::homes::Homes;
 use crate::io::Storage;
-use crate::page::{Meta, NO_FREELIST};
+use crate::page::{META_PAGE_BYTES, Meta, NO_FREELIST};
 use crate::raw_file::{RawBytes, RawFile};
 use crate::source::Source;
 use crate::tx::{Core, root_id};
@@ -556,8 +556,8 @@ struct Pages<'a> {
     high_water: u64,
     page_size: u64,
     max_size: u64,
-    taken: Vec<Run>,
-    fresh: Vec<Run>,
+    taken: &'a mut Vec<Run>,
+    fresh: &'a mut Vec<Run>,
     /// Free pages kept for the freelist, as long as there are others.
     aside: Option<Run>,
 }
@@ -607,6 +607,15 @@ impl Allocate for Pages<'_> {
     }
 }
 
+/// Runs for which room is kept from one commit to the next.
+const RUNS_KEPT: usize = 4096;
+
+/// Memory of the writer that commits write from.
+struct Buffers<'a> {
+    meta_page: &'a mut [u8],
+    freelist: &'a mut Vec<u8>,
+}
+
 /// One commit, step by step. Until the meta page is written every failure is undone; from then on it poisons.
 struct Commit<'a, 'db> {
     core: &'a Core<'db>,
@@ -621,8 +630,12 @@ impl<'a, 'db> Commit<'a, 'db> {
     /// The flag of an error: whether the writer is poisoned by it.
     fn run(self) -> Result<(), (Error, bool)> {
         let Self { core, writer } = self;
-        let Writer { free, work, homes, file_bytes, buffer, .. } = writer;
+        let Writer { free, work, homes, file_bytes, meta_page, buffer, taken, fresh, listed, .. } = writer;
         let db = &*core.db;
+        for runs in [&mut *taken, fresh, listed] {
+            runs.clear();
+            runs.shrink_to(RUNS_KEPT);
+        }
         let Some(free) = free.as_mut() else { return Err((Usage::FreePagesNotLoaded.into(), false)) };
         let aside = if db.options.no_freelist_sync { None } else { free.set_aside() };
         let mut pages = Pages {
@@ -630,21 +643,21 @@ impl<'a, 'db> Commit<'a, 'db> {
             high_water: homes.high_water(),
             page_size: db.page_size,
             max_size: db.options.max_size,
-            taken: Vec::new(),
-            fresh: Vec::new(),
+            taken: &mut *taken,
+            fresh: &mut *fresh,
             aside,
         };
-        let mut listed = Vec::new();
-        let result = Self::write_all(core, work, homes, &mut pages, &mut listed, file_bytes, buffer);
+        meta_page.resize(db.page_size as usize, 0);
+        let buffers = Buffers { meta_page, freelist: buffer };
+        let result = Self::write_all(core, work, homes, &mut pages, listed, file_bytes, buffers);
         pages.put_back();
-        let (taken, fresh) = (std::mem::take(&mut pages.taken), std::mem::take(&mut pages.fresh));
         let published = match result {
             Ok(published) => published,
             Err((error, poison)) => {
-                for run in listed {
+                for run in listed.drain(..) {
                     free.unlist(run);
                 }
-                for run in taken {
+                for run in taken.drain(..) {
                     free.untake(run);
                 }
                 free.listed.forget_all();
@@ -652,7 +665,8 @@ impl<'a, 'db> Commit<'a, 'db> {
             }
         };
         let readers = db.readers.publish(published.meta.txid, published);
-        free.commit(published.meta.txid, listed.into_iter(), taken.into_iter().chain(fresh), readers);
+        let used = taken.drain(..).chain(fresh.drain(..));
+        free.commit(published.meta.txid, listed.drain(..), used, readers);
         Ok(())
     }
 
@@ -664,7 +678,7 @@ impl<'a, 'db> Commit<'a, 'db> {
         pages: &mut Pages<'_>,
         listed: &mut Vec<Run>,
         file_bytes: &mut u64,
-        buffer: &mut Vec<u8>,
+        buffers: Buffers<'_>,
     ) -> Result<Published, (Error, bool)> {
         let undo = |error| (error, false);
         let db = &*core.db;
@@ -702,7 +716,7 @@ impl<'a, 'db> Commit<'a, 'db> {
         let store_to = db.map_for(current.map.filter(|_| stored), *file_bytes).map_err(undo)?;
         let store_to = store_to.map(|map| db.maps.get(map));
         work.counters.page_count += (pages.taken.len() + pages.fresh.len()) as u64;
-        let all = pages.taken.iter().chain(&pages.fresh);
+        let all = pages.taken.iter().chain(&*pages.fresh);
         work.counters.page_alloc += all.map(|run| run.length * db.page_size).sum::<u64>();
 
         let write_at = |offset: u64, bytes: &[u8]| {
@@ -720,7 +734,7 @@ impl<'a, 'db> Commit<'a, 'db> {
         work.for_each_write(&write).map_err(undo)?;
         let mut writes = work.write_count() as u64;
         if let Some(run) = list {
-            writes += pages.free.listed.write(run, db.page_size, buffer, write_at).map_err(undo)?;
+            writes += pages.free.listed.write(run, db.page_size, buffers.freelist, write_at).map_err(undo)?;
         }
         // What was just written must be visible to the readers of the new state.
         *file_bytes = (*file_bytes).max(needed);
@@ -740,14 +754,13 @@ impl<'a, 'db> Commit<'a, 'db> {
         if db.options.strict_mode {
             verify(&*db.storage, meta).map_err(undo)?;
         }
-        buffer.clear();
-        buffer.resize(db.page_size as usize, 0);
-        meta.write(page, buffer);
+        // Behind these bytes stand zeros, always.
+        meta.write(page, &mut buffers.meta_page[..META_PAGE_BYTES]);
         let offset = page * db.page_size;
         let written = if db.options.no_sync {
-            db.storage.write_at(offset, buffer)
+            db.storage.write_at(offset, buffers.meta_page)
         } else {
-            db.storage.write_durable(offset, buffer)
+            db.storage.write_durable(offset, buffers.meta_page)
         };
         written.map_err(|error| (Error::io("write meta", offset, error), true))?;
         work.counters.write += writes + 1;
