@@ -44,6 +44,7 @@ use std::ptr::{self, NonNull};
 use std::sync::{Arc, PoisonError};
 use std::vec::Vec;
 
+use crate::atomic::{AtomicBool, Ordering};
 #[cfg(bolt_loom)]
 use crate::cell::UnsafeCell;
 use crate::magazine_config::{Counter, LaneCounts};
@@ -53,7 +54,7 @@ use crate::magazine_lane::{self, ENTRIES, Held, Lane, LaneTable, NONE, State};
 use crate::sync::{Mutex, MutexGuard};
 use crate::thread_index::{self, AtThreadEnd};
 // Real pointers even under loom: a lane's pointer is stored once by its first owner, and what is behind it is modelled.
-use crate::unmodelled::{AtomicBool, AtomicPtr, Ordering};
+use crate::unmodelled::AtomicPtr;
 use crate::{CachePadded, Link, SlotList};
 
 pub use crate::magazine_config::{MagazineConfig, MagazineCounts, MagazineError};
@@ -227,7 +228,8 @@ impl<T: Send + 'static> Magazines<T> {
         self.depot.magazine_items
     }
 
-    /// Items kept here, in magazines of all threads and the depot. Exact while nobody takes or gives.
+    /// Items kept here, in magazines of all threads and the depot. Exact while nobody takes or gives; what only moves, as by a flush or the end of
+    /// a thread, is counted all the time.
     ///
     /// Cost: reads a pointer for each thread there could be, and a line for each that came.
     pub fn idle(&self) -> usize {
@@ -455,11 +457,10 @@ impl<T: Send> Depot<T> {
         });
         self.put_in_list(previous, previous_full);
         let len = lane.counts.fill.now().len();
+        lane.counts.reload(0);
         if len == 0 || len == loaded.capacity {
-            lane.counts.unload();
             self.put_in_list(loaded, len > 0);
         } else {
-            lane.counts.fill.set_len(0);
             self.put_away(loaded, len);
         }
     }
@@ -588,7 +589,7 @@ impl<T: Send> Depot<T> {
             self.put_in_list(previous, false);
         }
         state.previous_full = false;
-        counts.load(state.loaded.capacity);
+        counts.reload(state.loaded.capacity);
         Some(())
     }
 
@@ -615,7 +616,7 @@ impl<T: Send> Depot<T> {
                 self.put_in_list(previous, state.previous_full);
             }
             state.previous_full = state.previous.capacity > 0;
-            counts.unload();
+            counts.reload(0);
         }
         loaded(state.loaded.capacity);
         // SAFETY: 8, passed on to our caller; the magazine was not full, or another took its place that is empty.
@@ -623,9 +624,10 @@ impl<T: Send> Depot<T> {
         Ok(())
     }
 
-    /// A partly filled magazine of a lane goes to the counter. Its items are not counted any more, and are counted there.
+    /// A partly filled magazine of a lane goes to the counter. Its items go on counting for the lane.
     fn put_away(&self, held: Held<T>, mut len: u8) {
         let (mut state, counts) = (self.lock(), &*self.counter_counts);
+        let whole = len;
         while len > 0 && counts.fill.now().len() < state.loaded.capacity {
             // SAFETY: 3: so many of its slots are initialised; `len` says from here on that this one is not.
             let item = unsafe { held.read_below(len) };
@@ -633,13 +635,13 @@ impl<T: Send> Depot<T> {
             // SAFETY: 8: they belong together; there was room three lines ago.
             unsafe { state.loaded.push(counts, counts.fill.now(), item) };
         }
+        counts.lodge(whole - len);
         if len > 0 {
             // The loaded one is full now (or there was none): it becomes the previous one, which is full or empty.
             let loaded = mem::replace(&mut state.loaded, held);
             let previous_full = mem::replace(&mut state.previous_full, loaded.capacity > 0);
             let previous = mem::replace(&mut state.previous, loaded);
-            counts.unload();
-            counts.fill.set_len(len);
+            counts.reload(len);
             self.put_in_list(previous, previous_full);
         } else {
             self.put_in_list(held, false);
@@ -658,11 +660,20 @@ impl<T: Send> Depot<T> {
     }
 
     /// See [`Magazines::shut`].
-    fn shut_all(&self) {
-        self.shut.store(true, Ordering::SeqCst);
-        for lane in (0..self.threads_max as u32).filter_map(|index| self.lane(index)) {
-            // SeqCst, both: with those in `Lane::set_limit`.
-            lane.limit.store(0, Ordering::SeqCst);
+    pub fn shut_all(&self) {
+        magazine_lane::shut((0..self.threads_max as u32).filter_map(|index| self.lane(index)), &self.shut);
+    }
+
+    /// What the short way does, for models: theirs has no thread-locals to find the lane by.
+    ///
+    /// # Safety
+    /// 4: lane `index` is the caller's alone.
+    #[cfg(bolt_loom)]
+    pub unsafe fn give_short_as(&self, index: u32, item: T) -> Result<(), T> {
+        match self.lane(index) {
+            // SAFETY: 4, passed on to our caller.
+            Some(lane) => unsafe { lane.give(item) },
+            None => Err(item),
         }
     }
 
@@ -670,7 +681,7 @@ impl<T: Send> Depot<T> {
     pub fn counts(&self) -> MagazineCounts {
         let mut sum = MagazineCounts::default();
         {
-            // First of all, and under the lock: see `LaneCounts`.
+            // Under the lock: see `LaneCounts`.
             let _unchanged = self.lock();
             sum.add(&self.counter_counts);
         }

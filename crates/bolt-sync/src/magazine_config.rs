@@ -3,7 +3,8 @@
 
 use std::fmt;
 
-use crate::atomic::{AtomicUsize, Ordering};
+use crate::atomic::{AtomicUsize, Ordering, fence};
+use crate::hint::spin_loop;
 // Not explored by loom: nothing is ordered by these, and each is written by one thread at a time.
 use crate::unmodelled::AtomicUsize as PlainUsize;
 
@@ -105,7 +106,10 @@ pub(crate) struct Shape {
     pub(crate) threads_max: usize,
 }
 
-/// What a magazine store did so far, all threads added up. Exact while nobody uses it; a moment's picture otherwise.
+/// What a magazine store did so far, all threads added up.
+///
+/// Exact while nobody takes or gives. Otherwise each thread is read at a moment of its own: the sum is off by no more than the takes and gives that
+/// happen while it is made. Items that only move, by an exchange, a flush or the end of a thread, are counted all the time, and once.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MagazineCounts {
@@ -128,7 +132,7 @@ pub struct MagazineCounts {
 }
 
 impl MagazineCounts {
-    /// Adds what one lane says; what threads without a lane share comes first, see [`LaneCounts`]. Until [`settle`](Self::settle), `idle` is a
+    /// Adds what one lane says; what threads without a lane share, under its lock. Until [`settle`](Self::settle), `idle` is a
     /// sum in which a lane may stand below zero.
     pub(crate) fn add(&mut self, lane: &LaneCounts) {
         let (idle, hits) = lane.idle_and_hits();
@@ -242,7 +246,7 @@ impl Fill {
     /// Another number of items, and no take.
     pub(crate) fn set_len(&self, len: u8) {
         let takes = self.now().0 & !(LEN_MAX as u64);
-        // Release: comes after the change of `stored`, if that comes first; see `LaneCounts`.
+        // Release: pairs with the Acquire in `published`; see `LaneCounts`.
         self.0.store(takes | u64::from(len), Ordering::Release);
     }
 }
@@ -308,22 +312,28 @@ impl Fill {
 
 /// The counts of one lane.
 ///
-/// What is kept is not counted but derived: it is what lies in the loaded magazine (`fill`) and what this lane put anywhere else (`stored`).
-/// When a magazine is loaded or unloaded both change, one after the other, and who counts at that moment may see one change without the other.
-/// A pool may be freed by who counts everything as returned, so **too many must never be counted while items only come back**. That holds:
+/// What is kept is not counted but derived: it is what lies in the loaded magazine (`fill`) and what this lane put anywhere else (`stored`), so
+/// what they are together changes by the owner's takes and gives alone. When items move (a magazine is loaded, unloaded or flushed) both change,
+/// one after the other. Who counts at that moment must neither miss an item nor count it twice: a pool may be freed by who counts everything as
+/// returned. So:
 ///
-/// 1. Unloading lowers `fill`, then raises `stored` (Release); who counts reads `stored` (Acquire), then `fill`. It sees both changes, or the
-///    first alone, which is too few.
-/// 2. Loading happens in takes, and under the lock of those who have no lane, whose counts are read under that lock.
-/// 3. A thread that ends moves items from its lane to those of the lock. They are read first, so what moves meanwhile is in neither.
+/// 1. `moves` is odd while items move, and what the lane stands for during that is in `settled`. Who counts reads the two, or the one, between
+///    two looks at `moves`, and again when those differ: the owner went on meanwhile, so nobody ever waits for a thread that stands still.
+/// 2. A lane is never charged for what leaves it otherwise than by a take: what a flush moves behind the lock goes on counting for the lane, and
+///    what is counted there is taken off what is stored there.
+/// 3. What lies behind the lock is read under it.
 ///
-/// While items are taken as well, a magazine may for a moment be counted twice or not at all.
+/// Each lane is read at a moment of its own, so takes and gives that happen while one counts may be seen or not: the sum is off by no more than those.
 #[derive(Debug)]
 #[repr(C)]
 pub(crate) struct LaneCounts {
     pub(crate) fill: Fill,
     /// Modulo a word: a lane that takes what others gave is below zero.
     stored: AtomicUsize,
+    /// Odd while items move.
+    moves: AtomicUsize,
+    /// What `fill` and `stored` are together while items move.
+    settled: AtomicUsize,
     pub(crate) exchanges: Counter,
     pub(crate) misses: Counter,
     pub(crate) refused: Counter,
@@ -336,6 +346,8 @@ impl LaneCounts {
             Self {
                 fill: Fill::new(),
                 stored: AtomicUsize::new(0),
+                moves: AtomicUsize::new(0),
+                settled: AtomicUsize::new(0),
                 exchanges: Counter::new(),
                 misses: Counter::new(),
                 refused: Counter::new(),
@@ -344,30 +356,46 @@ impl LaneCounts {
         }
     }
 
-    /// The items of the loaded magazine are elsewhere now, and it is empty.
-    pub(crate) fn unload(&self) {
-        let len = self.fill.now().len();
-        self.fill.set_len(0);
-        self.store(usize::from(len));
-    }
-
-    /// A full magazine is loaded, whose items were elsewhere.
-    pub(crate) fn load(&self, len: u8) {
-        self.store(usize::from(len).wrapping_neg());
+    /// The loaded magazine is another one now, or none: so many of what this lane stands for lie in it, the others elsewhere.
+    pub(crate) fn reload(&self, len: u8) {
+        // Relaxed, all three: who asks wrote them.
+        let (moves, stored) = (self.moves.load(Ordering::Relaxed), self.stored.load(Ordering::Relaxed));
+        let settled = stored.wrapping_add(usize::from(self.fill.now().len()));
+        // Release, all: pair with the Acquire in `idle_and_hits`.
+        self.settled.store(settled, Ordering::Release);
+        self.moves.store(moves.wrapping_add(1), Ordering::Release);
+        // Release: pairs with the other fence, also for the takes that follow, which release nothing.
+        fence(Ordering::Release);
         self.fill.set_len(len);
+        self.stored.store(settled.wrapping_sub(usize::from(len)), Ordering::Release);
+        self.moves.store(moves.wrapping_add(2), Ordering::Release);
     }
 
-    fn store(&self, more: usize) {
-        // Relaxed: who asks wrote it. Release: see 1 above.
+    /// So many items came into the loaded magazine that another lane goes on standing for. For the one behind the lock.
+    pub(crate) fn lodge(&self, items: u8) {
+        // Relaxed: under the lock, as all who read it.
         let stored = self.stored.load(Ordering::Relaxed);
-        self.stored.store(stored.wrapping_add(more), Ordering::Release);
+        self.stored.store(stored.wrapping_sub(usize::from(items)), Ordering::Relaxed);
     }
 
     fn idle_and_hits(&self) -> (usize, usize) {
-        // Acquire, and before `fill`: see 1 above.
-        let stored = self.stored.load(Ordering::Acquire);
-        let filled = self.fill.published();
-        (stored.wrapping_add(usize::from(filled.len())), filled.hits())
+        loop {
+            // Acquire, all: pair with the Release in `reload`.
+            let moves = self.moves.load(Ordering::Acquire);
+            let filled = self.fill.published();
+            let idle = if moves.is_multiple_of(2) {
+                self.stored.load(Ordering::Acquire).wrapping_add(usize::from(filled.len()))
+            } else {
+                self.settled.load(Ordering::Acquire)
+            };
+            // Acquire: pairs with the other fence.
+            fence(Ordering::Acquire);
+            // Relaxed: after a fence. A change means that the owner went on, so this ends.
+            if self.moves.load(Ordering::Relaxed) == moves {
+                return (idle, filled.hits());
+            }
+            spin_loop();
+        }
     }
 }
 

@@ -6,13 +6,16 @@
 //! unsafe: allowed here
 
 use std::fmt;
+#[cfg(all(target_pointer_width = "64", not(bolt_loom)))]
+use std::mem;
 use std::ptr::NonNull;
 
+use crate::atomic::{AtomicBool, AtomicU8, Ordering, fence};
 use crate::cell::UnsafeCell;
 use crate::magazine_config::{Filled, LaneCounts, THREADS_LIMIT};
 use crate::thread_index;
 // Real pointers even under loom: a lane's pointer is stored once by its first owner, and what is behind it is modelled.
-use crate::unmodelled::{AtomicBool, AtomicPtr, AtomicU8, Ordering};
+use crate::unmodelled::AtomicPtr;
 
 /// Marks a `Held` that holds no magazine.
 pub(crate) const NONE: u32 = u32::MAX;
@@ -149,23 +152,29 @@ pub(crate) mod nobodys {
 /// first of them.
 #[repr(C, align(128))]
 pub(crate) struct Lane<T> {
-    /// Written by the owner alone, read by whoever asks.
-    pub(crate) counts: LaneCounts,
     /// How many items the loaded magazine may hold by the short way: its capacity, or 0 once that is shut.
     pub(crate) limit: AtomicU8,
     /// Touched by the owner alone (4).
     pub(crate) state: UnsafeCell<State<T>>,
+    /// Written by the owner alone, read by whoever asks. What takes and gives write of it comes first.
+    pub(crate) counts: LaneCounts,
 }
+
+#[cfg(all(target_pointer_width = "64", not(bolt_loom)))]
+const _: () = {
+    assert!(size_of::<Lane<u64>>() == 128);
+    assert!(mem::offset_of!(Lane<u64>, counts) + size_of::<u64>() <= 64, "the short way needs one line");
+};
 
 impl<T> Lane<T> {
     #[cfg(not(bolt_loom))]
     pub(crate) const fn new() -> Self {
-        Self { counts: LaneCounts::new(), limit: AtomicU8::new(0), state: UnsafeCell::new(State::new()) }
+        Self { limit: AtomicU8::new(0), state: UnsafeCell::new(State::new()), counts: LaneCounts::new() }
     }
 
     #[cfg(bolt_loom)]
     pub(crate) fn new() -> Self {
-        Self { counts: LaneCounts::new(), limit: AtomicU8::new(0), state: UnsafeCell::new(State::new()) }
+        Self { limit: AtomicU8::new(0), state: UnsafeCell::new(State::new()), counts: LaneCounts::new() }
     }
 
     /// # Safety
@@ -200,13 +209,25 @@ impl<T> Lane<T> {
 
     /// The loaded magazine may be another one now: the short way may fill it, unless it is shut. Called by the owner.
     pub(crate) fn set_limit(&self, capacity: u8, shut: &AtomicBool) {
+        // Relaxed: a 0 that another thread is just storing is what it becomes in the end.
         if self.limit.load(Ordering::Relaxed) != capacity {
-            // SeqCst, both: with those in `Magazines::shut`, either this thread sees that it is shut, or the other's 0 comes last.
-            self.limit.store(capacity, Ordering::SeqCst);
-            if shut.load(Ordering::SeqCst) {
+            self.limit.store(capacity, Ordering::Relaxed);
+            // SeqCst: with the one in `shut`, either this thread sees that it is shut, or the other's 0 comes last.
+            fence(Ordering::SeqCst);
+            if shut.load(Ordering::Relaxed) {
                 self.limit.store(0, Ordering::Relaxed);
             }
         }
+    }
+}
+
+/// Shuts the short ways of these lanes for good; see [`Magazines::shut`](crate::magazine::Magazines::shut).
+pub(crate) fn shut<'a, T: 'a>(lanes: impl Iterator<Item = &'a Lane<T>>, shut: &AtomicBool) {
+    shut.store(true, Ordering::Relaxed);
+    // SeqCst: with the one in `set_limit`.
+    fence(Ordering::SeqCst);
+    for lane in lanes {
+        lane.limit.store(0, Ordering::Relaxed);
     }
 }
 
