@@ -3,16 +3,20 @@
 //!
 //! Not criterion: the contenders take turns, round by round, so that a machine whose speed wanders slows all of them alike. Each round also times
 //! a chain of multiplications (three cycles, and one for the bit that keeps it odd), so that nanoseconds become core cycles; dependent additions would not do, since
-//! recent cores fold them. Every contender first shows that it computes the same answer. Limits: one thread. Arguments: a part of a group's
-//! name to run only that; `--test` for one round.
+//! recent cores fold them. Every contender first shows that it computes the same answer. What several threads share is timed by the loops of all
+//! comparisons of pools, in nanoseconds. Limits: two threads. Arguments: a part of a group's name to run only that; `--test` for one round.
+//!
+//! unsafe: allowed here
 
+use std::alloc::{GlobalAlloc, Layout};
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use bolt_triple::{
-    BufferPool, Level, MatchMask, Matcher, Pattern, Receipt, ReceiptPool, ShardedPool, SoaBatch, Triple,
-    ticks,
+    BufferPool, Level, MatchMask, Matcher, Pattern, Receipt, ReceiptPool, ShardedPool, SharedSoa, SoaBatch,
+    Triple, ticks,
 };
+use boltstack_compare_pools::{Run, Trip, row};
 use crossbeam_queue::ArrayQueue;
 use sharded_slab::Clear;
 
@@ -21,6 +25,8 @@ const PASS: u64 = 1000;
 const PASSES_PER_TURN: u32 = 20;
 const WARM_UP_ROUNDS: usize = 20;
 const ROUNDS: usize = 300;
+/// Rounds of a row of several threads.
+const ROUNDS_SHARED: usize = 40;
 /// Links of the chain that measures the core's clock, and the cycles of one.
 const CHAIN: u64 = 20_000;
 const CYCLES_PER_MULTIPLICATION: f64 = 4.0;
@@ -407,8 +413,183 @@ fn kernels() {
     turns("kernel", expected, contenders);
 }
 
+/// One way to take a batch that several threads share, and to give it back on any of them.
+trait Shared: Sync {
+    type Batch: Send;
+    /// Takes one and uses it.
+    fn take(&self, seed: u64) -> Self::Batch;
+    fn give(&self, batch: Self::Batch);
+}
+
+/// A pool whose guards bring the batch back when they are dropped.
+macro_rules! guarded {
+    ($pool:ty, $guard:ty, |$self:ident| $take:expr) => {
+        impl Shared for &'static $pool {
+            type Batch = $guard;
+            #[inline(always)]
+            fn take(&self, seed: u64) -> $guard {
+                let $self = *self;
+                let mut batch = $take;
+                touch(&mut batch, seed);
+                batch
+            }
+            #[inline(always)]
+            fn give(&self, batch: $guard) {
+                drop(batch);
+            }
+        }
+    };
+}
+
+guarded!(ShardedPool<2, READY>, SharedSoa<'static, READY>, |pool| pool.get_soa(8).expect("not all are out"));
+guarded!(
+    lockfree_object_pool::LinearObjectPool<Box<SoaBatch>>,
+    lockfree_object_pool::LinearReusable<'static, Box<SoaBatch>>,
+    |pool| pool.pull()
+);
+
+/// Its guards stay on their thread, so batches travel as keys.
+impl Shared for &'static sharded_slab::Pool<Reused> {
+    type Batch = usize;
+    #[inline(always)]
+    fn take(&self, seed: u64) -> usize {
+        let mut batch = self.create().expect("room");
+        touch(&mut batch.0, seed);
+        batch.key()
+    }
+    #[inline(always)]
+    fn give(&self, batch: usize) {
+        self.clear(batch);
+    }
+}
+
+impl Shared for ArrayQueue<Box<SoaBatch>> {
+    type Batch = Box<SoaBatch>;
+    #[inline(always)]
+    fn take(&self, seed: u64) -> Box<SoaBatch> {
+        let mut batch = self.pop().expect("not all are out");
+        touch(&mut batch, seed);
+        batch
+    }
+    #[inline(always)]
+    fn give(&self, batch: Box<SoaBatch>) {
+        assert!(self.push(batch).is_ok());
+    }
+}
+
+/// No pool: an allocator, asked for the same memory.
+struct Direct<A>(A);
+
+struct Raw(*mut SoaBatch);
+
+// SAFETY: owned memory.
+unsafe impl Send for Raw {}
+
+impl<A: GlobalAlloc + Sync> Shared for Direct<A> {
+    type Batch = Raw;
+    #[inline(always)]
+    fn take(&self, seed: u64) -> Raw {
+        // SAFETY: a batch has a size.
+        let start: *mut SoaBatch = unsafe { self.0.alloc(Layout::new::<SoaBatch>()) }.cast();
+        assert!(!start.is_null());
+        // SAFETY: for one batch, and aligned for it.
+        unsafe { start.write(SoaBatch::new()) };
+        // SAFETY: written just now, and nobody else's.
+        touch(unsafe { &mut *start }, seed);
+        Raw(start)
+    }
+    #[inline(always)]
+    fn give(&self, batch: Raw) {
+        // SAFETY: allocated here with this layout.
+        unsafe { self.0.dealloc(batch.0.cast(), Layout::new::<SoaBatch>()) };
+    }
+}
+
+/// The use alone, of a batch on the stack, and the ring that carries a word between the threads.
+struct Nothing;
+
+impl Shared for Nothing {
+    type Batch = u64;
+    #[inline(always)]
+    fn take(&self, seed: u64) -> u64 {
+        touch(&mut SoaBatch::new(), seed)
+    }
+    #[inline(always)]
+    fn give(&self, _: u64) {}
+}
+
+/// One batch taken, used and given back.
+struct TakeGive<'a, S>(&'a S);
+
+impl<S: Shared> Trip for TakeGive<'_, S> {
+    #[inline(always)]
+    fn trip(&self) {
+        self.0.give(self.0.take(black_box(1)));
+    }
+}
+
+/// Batches ready for each of two threads; across threads 160 are out at once.
+const READY: usize = 512;
+
+fn leak<T>(value: T) -> &'static T {
+    Box::leak(Box::new(value))
+}
+
+/// Two threads, each for itself and one for the other.
+fn shared() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let only = arguments.iter().find(|argument| !argument.starts_with("--"));
+    let rounds = if arguments.iter().any(|argument| argument == "--test") { 1 } else { ROUNDS_SHARED };
+    let ours = leak(ShardedPool::<2, READY>::new());
+    let other = leak(ShardedPool::<2, READY>::new());
+    let linear = leak(lockfree_object_pool::LinearObjectPool::<Box<SoaBatch>>::new(Box::default, |_| ()));
+    let slab = leak(sharded_slab::Pool::<Reused>::new());
+    let queue = ArrayQueue::<Box<SoaBatch>>::new(2 * READY);
+    for _ in 0..2 * READY {
+        assert!(queue.push(Box::default()).is_ok());
+    }
+    let snmalloc = Direct(snmalloc_rs::SnMalloc);
+    macro_rules! contenders {
+        ($run:ident) => {{
+            let contenders: Vec<Run<'_>> = vec![
+                ("bolt-triple ShardedPool", Box::new(|| $run(&ours))),
+                ("snmalloc", Box::new(|| $run(&snmalloc))),
+                ("sharded-slab", Box::new(|| $run(&slab))),
+                ("lockfree-object-pool linear", Box::new(|| $run(&linear))),
+                ("crossbeam ArrayQueue", Box::new(|| $run(&queue))),
+                ("(use alone)", Box::new(|| $run(&Nothing))),
+            ];
+            contenders
+        }};
+    }
+    fn alone<S: Shared>(it: &S) -> f64 {
+        boltstack_compare_pools::alone(&TakeGive(it))
+    }
+    fn together<S: Shared>(it: &S) -> f64 {
+        boltstack_compare_pools::together(&TakeGive(it))
+    }
+    fn across<S: Shared>(it: &S) -> f64 {
+        boltstack_compare_pools::across(|| it.take(black_box(1)), |batch| it.give(batch))
+    }
+    let wanted = |name: &str| only.is_none_or(|only| name.contains(only.as_str()));
+    if wanted("shared/one-thread") {
+        row("shared/one-thread", &contenders!(alone), rounds);
+    }
+    if wanted("shared/two-threads") {
+        let mut contenders = contenders!(together);
+        let each = || boltstack_compare_pools::each(&TakeGive(&ours), &TakeGive(&other));
+        contenders.push(("(a ShardedPool for each)", Box::new(each)));
+        row("shared/two-threads", &contenders, rounds);
+    }
+    if wanted("shared/across-threads") {
+        row("shared/across-threads", &contenders!(across), rounds);
+    }
+    assert_eq!(ours.capacity_usage().soa_buffers_in_use, 0, "all came back");
+}
+
 fn main() {
     pools();
+    shared();
     receipts();
     kernels();
 }
