@@ -1,18 +1,19 @@
 //! Digests of hot pages: which child of a branch leads to a key, and where in a leaf a key probably stands, without touching the page.
 //!
-//! Owns two tables of fixed size, one for branches and one for leaves, with a few bytes for each key of a page. What a **leaf's** digest says is a
-//! guess: whoever asks searches the page from there on ([`gallop`](crate::page::gallop)), which is right from any place; so a digest that is
-//! torn or of a page that was written anew costs time and never truth, and its words need no order. What a **branch's** digest says can be
-//! certain, and then the page is not looked at. That rests on four things:
+//! Owns two tables of fixed size, one for branches and one for leaves, with a few bytes for each key of a page. Where a **leaf's** digest puts a key is
+//! a guess: whoever asks searches the page from there on ([`gallop`](crate::page::gallop)), which is right from any place. Which child a
+//! **branch's** digest leads to, and that a key is **not** in a leaf, can be certain, and then the page is not looked at. That rests on five things:
 //!
 //! - D1: a digest is made by a reader that can reach the page, so of contents that do not change until the page is free again;
 //! - D2: a commit makes the table forget each page it is about to write, when no reader can reach the old contents any more and
 //!   none can reach the new ones yet: the lock of `readers.rs` lies between each of the three;
 //! - D3: a sequence number before and after shows that nobody wrote into the place meanwhile, as in every sequence lock;
 //! - D4: heads keep the order of keys that agree where the page's keys all agree, so a head that differs from the sought one decides, and equal
-//!   ones decide nothing.
+//!   ones decide nothing;
+//! - D5: a leaf's numbers are a function of the key's bytes, the same for the key that is sought, and ascend; so where the first of them that is not
+//!   below the sought key's is another than that, none of the leaf's keys is the sought one, whatever bytes they have in common.
 //!
-//! `tests/loom.rs` has models of D2 and D3 and twins without them. Never follows a reference and never allocates. Limits: pages below 2^32,
+//! `tests/loom.rs` has models of D2 and D3 for both tables and twins without them. Never follows a reference and never allocates. Limits: pages below 2^32,
 //! branches of up to 512 children whose keys agree in at most 64 bytes before they can be told apart; of leaves with more than 36 keys every n-th.
 
 use core::ops::Deref;
@@ -21,6 +22,7 @@ use bolt_sync::atomic::{AtomicU64, Ordering, fence};
 
 use crate::map::Words;
 use crate::page::{Branch, Leaf};
+use crate::scale::{Scale, head};
 
 /// Digests of keys to one word, 15 bits each: the highest bit of each lane is left for the comparison.
 const LANES: usize = 4;
@@ -34,8 +36,12 @@ const NO_KEY: u64 = 0x7FFF;
 const MOST: u64 = NO_KEY - 1;
 /// Bits of a digest.
 const DIGEST_BITS: u32 = 15;
-/// Words before a leaf's digests: which page and how to digest, and the head of its first key.
+/// Words before a leaf's digests: which page and how to digest; and a word with the upper half of its first key's head above its sequence number. 32 bits
+/// come round when 2^31 digests, each of a microsecond or so, were made in one place while one lookup stood still in it.
 const LEAF_HEADER: usize = 2;
+const LEAF_SEQUENCE: usize = 1;
+/// Lower bits of heads that leaves do without.
+const LEAF_COARSE: u32 = 32;
 /// Words of digests of a leaf: for 36 keys, which makes a place two cache lines.
 pub(crate) const GROUPS: usize = 9;
 /// Data offsets to a word, in units of which a page has 256.
@@ -57,147 +63,55 @@ pub(crate) const BLOCK: usize = 16;
 const MOST_CHILDREN: usize = 512;
 /// Bytes of the least element with its key, rounded: no page holds more children than its size divided by this, but for keys of a few bytes.
 const CHILD_BYTES: usize = 32;
+/// Places that a branch may have its digest in.
+const WAYS: u64 = 4;
+/// 2^32 divided by the golden ratio: multiples of it, cut to 32 bits, lie far from each other.
+const SPREAD: u32 = 0x9E37_79B9;
 /// A place among a branch's children that holds none: above all heads.
 const NO_CHILD: u64 = u64::MAX;
 /// Bytes of a processor's cache line, in words.
 const LINE: usize = 8;
 
-/// The eight bytes behind a common prefix as a number; a key that ends before is as if zeros followed.
-#[inline(always)]
-fn head(key: &[u8], prefix: usize) -> u64 {
-    let Some(rest) = key.get(prefix..) else { return 0 };
-    if let Some(bytes) = rest.first_chunk::<8>() {
-        return u64::from_be_bytes(*bytes);
-    }
-    rest.iter().fold(0, |head, &byte| head << 8 | u64::from(byte)) << (8 * (8 - rest.len() as u32) % 64)
-}
-
-/// The first `count` bytes of a word, as they stand in a key.
-#[inline(always)]
-fn leading(count: usize) -> u64 {
-    if count >= 8 { u64::MAX } else { !(u64::MAX >> (8 * count)) }
-}
-
-fn common_prefix(first: &[u8], last: &[u8]) -> usize {
-    first.iter().zip(last).take_while(|(a, b)| a == b).count()
-}
-
-/// How keys of one page become numbers: `(head − low) >> shift`, which keeps their order. The head is the eight bytes behind the common prefix; or, where
-/// all keys agree again after a few of them, as in `tenant-07/object/5f…`, those few and then the bytes behind what they agree in.
-#[derive(Clone, Copy)]
-struct Scale {
-    prefix: usize,
-    /// Bytes behind the prefix in which keys differ, and bytes behind those in which they agree; 8 and 0 if there is no such place.
-    differ: usize,
-    agree: usize,
-    low: u64,
-    shift: u32,
-}
-
-/// Words behind the common prefix in which it is looked for bytes that all keys have.
-const LOOKED_AT: usize = 5;
-
-impl Scale {
-    const PREFIX_MOST: usize = (1 << 12) - 1;
-    const AGREE_MOST: usize = (1 << 5) - 1;
-    const EXTRA_BITS: u32 = 6;
-
-    /// For `count` ascending keys, in `bits` bits.
-    fn of<'k>(count: usize, key: impl Fn(usize) -> Option<&'k [u8]>, bits: u32) -> Option<Self> {
-        let (first, last) = (key(0)?, key(count.checked_sub(1)?)?);
-        let prefix = common_prefix(first, last);
-        let (differ, agree) = Self::agreement(count, &key, first, prefix)?;
-        let scale = Self { prefix, differ, agree, low: 0, shift: 0 };
-        let (low, high) = (scale.head(first), scale.head(last));
-        let width = u64::BITS - high.checked_sub(low)?.leading_zeros();
-        (prefix <= Self::PREFIX_MOST).then_some(Self { low, shift: width.saturating_sub(bits), ..scale })
-    }
-
-    /// The longest run of bytes behind the prefix that all keys have, if it begins within a head: how many bytes before it differ, and its length.
-    fn agreement<'k>(
-        count: usize,
-        key: impl Fn(usize) -> Option<&'k [u8]>,
-        first: &[u8],
-        prefix: usize,
-    ) -> Option<(usize, usize)> {
-        let mut differing = [0; LOOKED_AT];
-        let mut shortest = usize::MAX;
-        for index in 0..count {
-            let key = key(index)?;
-            shortest = shortest.min(key.len());
-            for (word, differing) in differing.iter_mut().enumerate() {
-                *differing |= head(key, prefix + 8 * word) ^ head(first, prefix + 8 * word);
-            }
-        }
-        let reach = shortest.saturating_sub(prefix).min(8 * LOOKED_AT);
-        let agrees = |at: usize| at < reach && (differing[at / 8] >> (56 - 8 * (at % 8))) & 0xFF == 0;
-        let (mut best, mut at) = ((8, 0), 1);
-        while at < 8 {
-            let length = (at..reach).take_while(|&at| agrees(at)).count();
-            if length > best.1 {
-                best = (at, length.min(Self::AGREE_MOST));
-            }
-            at += length + 1;
-        }
-        Some(best)
-    }
-
-    /// Where the bytes that decide end to be looked for: all before them but those that differ are the same in all keys.
-    #[inline(always)]
-    fn common_end(self) -> usize {
-        if self.agree == 0 { self.prefix } else { self.prefix + self.differ + self.agree }
-    }
-
-    /// Which bytes of word `word` of a key are the same in all keys before [`Scale::common_end`].
-    #[inline(always)]
-    fn common_bytes(self, word: usize) -> u64 {
-        let upto = |end: usize| leading(end.saturating_sub(8 * word));
-        if self.agree == 0 {
-            return upto(self.prefix);
-        }
-        upto(self.common_end()) & !(upto(self.prefix + self.differ) & !upto(self.prefix))
-    }
-
-    #[inline(always)]
-    fn head(self, key: &[u8]) -> u64 {
-        let near = head(key, self.prefix);
-        if self.agree == 0 {
-            return near;
-        }
-        near & leading(self.differ) | head(key, self.common_end()) >> (8 * self.differ % 64)
-    }
-
-    #[inline(always)]
-    fn digest(self, key: &[u8], most: u64) -> u64 {
-        (self.head(key).saturating_sub(self.low) >> self.shift).min(most)
-    }
-
-    /// With a page's number and six more bits, as one word; `None` if the number needs more than 32 bits.
-    fn pack(self, page: u64, extra: u8) -> Option<u64> {
-        let page = u64::from(u32::try_from(page).ok()?);
-        let fields = [
-            (self.prefix as u64, 12),
-            (self.differ as u64 - 1, 3),
-            (self.agree as u64, 5),
-            (u64::from(self.shift), 6),
-            (u64::from(extra), Self::EXTRA_BITS),
-        ];
-        (u32::from(extra) >> Self::EXTRA_BITS == 0)
-            .then(|| fields.iter().fold(page, |word, &(field, bits)| word << bits | field))
-    }
-
-    #[inline(always)]
-    fn unpack(word: u64, low: u64) -> (Self, u8) {
-        let field = |at: u32, bits: u32| (word >> at & ((1 << bits) - 1)) as usize;
-        let (prefix, differ, agree) = (field(20, 12), field(17, 3) + 1, field(12, 5));
-        (Self { prefix, differ, agree, low, shift: field(6, 6) as u32 }, field(0, Self::EXTRA_BITS) as u8)
-    }
-}
-
 /// Whether `word` is of `page`.
 #[inline(always)]
 fn is_of(word: u64, page: u64) -> bool {
     word >> 32 == page && page != 0
+}
+
+/// Words of a bit for each of `slots` places, in whole lines.
+fn bit_words(slots: usize) -> usize {
+    slots.div_ceil(64).next_multiple_of(LINE)
+}
+
+/// How many places of `slot_words` fit `words`, with a bit for each in front.
+fn places(words: usize, slot_words: usize) -> usize {
+    let mut slots = words / slot_words;
+    while slots > 0 && bit_words(slots) + slots * slot_words > words {
+        slots -= 1;
+    }
+    slots
+}
+
+/// The bit that says whether place `slot` was ever used.
+fn used_bit(words: &[AtomicU64], slot: u64) -> (&AtomicU64, u64) {
+    (&words[slot as usize / 64], 1 << (slot % 64))
+}
+
+/// Writes into the place that `sequence` guards as its only writer (D3); false, and nothing is done, if somebody else writes there. `write` is given
+/// the even number that was found, and gives the next, which differs.
+fn write_alone(sequence: &AtomicU64, write: impl FnOnce(u64) -> u64) -> bool {
+    let before = sequence.load(Ordering::Relaxed);
+    // Acquire: what the writer before wrote is not written later than what comes now.
+    let turn = before & 1 == 0
+        && sequence.compare_exchange(before, before | 1, Ordering::Acquire, Ordering::Relaxed).is_ok();
+    if turn {
+        // Pairs with the fences of both `guess`.
+        fence(Ordering::Release);
+        let after = write(before);
+        debug_assert!(after != before && after & 1 == 0, "each write is told");
+        sequence.store(after, Ordering::Release);
+    }
+    turn
 }
 
 /// What became of a wish to have a page digested.
@@ -211,6 +125,17 @@ pub enum Built {
     Again,
 }
 
+impl Built {
+    /// Whether a digest was `written`, and whether its place was `used_before`.
+    fn of(written: bool, used_before: bool) -> Self {
+        match (written, used_before) {
+            (false, _) => Self::No,
+            (true, false) => Self::New,
+            (true, true) => Self::Again,
+        }
+    }
+}
+
 /// Where a key probably stands in a leaf.
 #[derive(Debug, Clone, Copy)]
 pub struct LeafGuess {
@@ -220,12 +145,17 @@ pub struct LeafGuess {
     pub data: u64,
     /// Whether the key itself is expected there, and not only its place.
     pub there: bool,
+    /// Whether it is certain that the leaf has no such key, as long as the caller can reach the leaf.
+    pub absent: bool,
 }
 
 /// Digests of leaves: `GROUPS` words of four digests, half as many of eight data offsets.
 #[derive(Debug)]
 pub struct Leaves<W, const GROUPS: usize> {
+    /// A bit for each place that was ever used, then the places.
     words: W,
+    /// Where the places begin.
+    first: usize,
     mask: u64,
     /// How many bits of a data offset are left out.
     unit_bits: u32,
@@ -242,15 +172,14 @@ impl<W: Deref<Target = [AtomicU64]>, const GROUPS: usize> Leaves<W, GROUPS> {
 
     /// As many pages as fit `words`, rounded down to a power of two; `None` if not one does.
     pub fn new(words: W, page_size: usize) -> Option<Self> {
-        let slots = words.len() / Self::SLOT;
-        let mask = (1_u64 << slots.checked_ilog2()?) - 1;
+        let mask = (1_u64 << places(words.len(), Self::SLOT).checked_ilog2()?) - 1;
         let unit_bits = page_size.next_power_of_two().ilog2().saturating_sub(8);
-        Some(Self { words, mask, unit_bits })
+        Some(Self { words, first: bit_words(mask as usize + 1), mask, unit_bits })
     }
 
     #[inline(always)]
     fn start(&self, page: u64) -> usize {
-        (page & self.mask) as usize * Self::SLOT
+        self.first + (page & self.mask) as usize * Self::SLOT
     }
 
     #[inline(always)]
@@ -268,12 +197,13 @@ impl<W: Deref<Target = [AtomicU64]>, const GROUPS: usize> Leaves<W, GROUPS> {
     #[inline(always)]
     pub fn guess(&self, page: u64, key: &[u8]) -> Option<LeafGuess> {
         let slot = self.slot(page);
-        // Relaxed, here and in all of this table: a guess that is torn or old costs a longer search.
+        // Acquire pairs with the Release at the end of `write_alone`.
+        let sequence = slot[LEAF_SEQUENCE].load(Ordering::Acquire);
         let word = slot[0].load(Ordering::Relaxed);
         if !is_of(word, page) {
             return None;
         }
-        let (scale, step) = Scale::unpack(word, slot[1].load(Ordering::Relaxed));
+        let (scale, step) = Scale::unpack(word, sequence >> LEAF_COARSE << LEAF_COARSE);
         let digest = scale.digest(key, MOST);
         let mut at_least = 0;
         for word in &slot[LEAF_HEADER..LEAF_HEADER + GROUPS] {
@@ -288,7 +218,11 @@ impl<W: Deref<Target = [AtomicU64]>, const GROUPS: usize> Leaves<W, GROUPS> {
         let data = Self::offset(slot, at) << self.unit_bits;
         let step = usize::from(step).max(1);
         let there = step == 1 && found == digest;
-        Some(LeafGuess { index: (below * step).saturating_sub(step / 2), data, there })
+        // Pairs with the fence of `write_alone` (D3). All but this is right whatever is torn.
+        fence(Ordering::Acquire);
+        let whole = sequence & 1 == 0 && slot[LEAF_SEQUENCE].load(Ordering::Relaxed) == sequence;
+        let absent = step == 1 && found != digest && whole;
+        Some(LeafGuess { index: (below * step).saturating_sub(step / 2), data, there, absent })
     }
 
     /// Whether leaf `page` has a digest that puts element `index` elsewhere than at `data`: it is of other contents then.
@@ -305,7 +239,7 @@ impl<W: Deref<Target = [AtomicU64]>, const GROUPS: usize> Leaves<W, GROUPS> {
     }
 
     /// Digests leaf `page` of `count` keys, each with its data's offset, if it was asked for the second time in a row or if `again` says that there
-    /// is an old digest of it.
+    /// is an old digest of it. The caller must be able to reach the leaf for as long as this takes (D1).
     pub fn learn<'k>(
         &self,
         page: u64,
@@ -316,7 +250,6 @@ impl<W: Deref<Target = [AtomicU64]>, const GROUPS: usize> Leaves<W, GROUPS> {
         let Ok(candidate) = u32::try_from(page) else { return Built::No };
         let candidate = u64::from(candidate) << 32;
         let slot = self.slot(page);
-        let before = slot[0].load(Ordering::Relaxed);
         let last_word = slot[Self::LAST].load(Ordering::Relaxed);
         if !again && last_word >> 32 << 32 != candidate {
             slot[Self::LAST].store(last_word << 32 >> 32 | candidate, Ordering::Relaxed);
@@ -324,32 +257,57 @@ impl<W: Deref<Target = [AtomicU64]>, const GROUPS: usize> Leaves<W, GROUPS> {
         }
         let step = count.div_ceil(Self::KEYS);
         let Ok(extra) = u8::try_from(step) else { return Built::No };
-        let Some(scale) = Scale::of(count, |index| Some(key(index)?.0), DIGEST_BITS) else {
+        let Some(scale) = Scale::of(count, |index| Some(key(index)?.0), DIGEST_BITS, LEAF_COARSE) else {
             return Built::No;
         };
         let Some(word) = scale.pack(page, extra) else { return Built::No };
-        slot[1].store(scale.low, Ordering::Relaxed);
-        let mut offsets = 0;
-        for group in 0..GROUPS {
-            let mut digests = 0;
-            for lane in 0..LANES {
-                let at = group * LANES + lane;
-                let (digest, data) = match key(at * step) {
-                    Some((key, data)) if at * step < count => (scale.digest(key, MOST), data),
-                    _ => (NO_KEY, 0),
-                };
-                digests |= digest << (16 * lane);
-                offsets |= (data >> self.unit_bits & 0xFF) << (8 * (at % OFFSETS));
-                if at % OFFSETS == OFFSETS - 1 {
-                    slot[Self::FIRST_OFFSETS + at / OFFSETS].store(offsets, Ordering::Relaxed);
-                    offsets = 0;
-                }
+        let (mut digests, mut offsets) = ([0; GROUPS], [0; GROUPS]);
+        let mut last = 0;
+        for at in 0..Self::KEYS {
+            let (digest, data) = match key(at * step) {
+                Some((key, data)) if at * step < count => (scale.digest(key, MOST), data),
+                _ => (NO_KEY, 0),
+            };
+            if digest < last {
+                // Keys that do not ascend are damage: nothing may be concluded from their numbers (D5).
+                return Built::No;
             }
-            slot[LEAF_HEADER + group].store(digests, Ordering::Relaxed);
+            last = digest;
+            digests[at / LANES] |= digest << (16 * (at % LANES));
+            offsets[at / OFFSETS] |= (data >> self.unit_bits & 0xFF) << (8 * (at % OFFSETS));
         }
-        slot[Self::LAST].store(offsets | candidate, Ordering::Relaxed);
-        slot[0].store(word, Ordering::Relaxed);
-        if before == 0 { Built::New } else { Built::Again }
+        offsets[Self::OFFSET_WORDS - 1] |= candidate;
+        let mut used_before = false;
+        let written = write_alone(&slot[LEAF_SEQUENCE], |sequence| {
+            let (used, bit) = used_bit(&self.words, page & self.mask);
+            used_before = used.fetch_or(bit, Ordering::Relaxed) & bit != 0;
+            let places = slot[LEAF_HEADER..].iter().zip(digests.iter().chain(&offsets[..Self::OFFSET_WORDS]));
+            places.for_each(|(place, &word)| place.store(word, Ordering::Relaxed));
+            slot[0].store(word, Ordering::Relaxed);
+            scale.low | u64::from((sequence as u32).wrapping_add(2))
+        });
+        Built::of(written, used_before)
+    }
+
+    /// Forgets what is known of leaf `page`, which is about to be written (D2).
+    #[inline]
+    pub fn forget(&self, page: u64) {
+        let (used, bit) = used_bit(&self.words, page & self.mask);
+        if used.load(Ordering::Relaxed) & bit != 0 {
+            self.forget_at(page);
+        }
+    }
+
+    #[cold]
+    fn forget_at(&self, page: u64) {
+        let slot = self.slot(page);
+        if is_of(slot[0].load(Ordering::Relaxed), page) {
+            // If somebody else is writing there, it is about another page, whose digest takes the place of this one.
+            write_alone(&slot[LEAF_SEQUENCE], |sequence| {
+                slot[0].store(0, Ordering::Relaxed);
+                sequence & !u64::from(u32::MAX) | u64::from((sequence as u32).wrapping_add(2))
+            });
+        }
     }
 }
 
@@ -375,7 +333,12 @@ pub struct ChildGuess {
 pub struct Branches<W, const BLOCK: usize> {
     /// A bit for each place that was ever used, then the places.
     words: W,
-    mask: u64,
+    /// Where the places begin, how many there are, and words of each.
+    first: usize,
+    slots: u64,
+    slot_words: usize,
+    /// How many places a branch has, beside each other: a power of two.
+    ways: u64,
     children: usize,
 }
 
@@ -389,18 +352,16 @@ impl<W: Deref<Target = [AtomicU64]>, const BLOCK: usize> Branches<W, BLOCK> {
         if children > BLOCK { (children / BLOCK).next_multiple_of(LINE) } else { 1 }
     }
 
-    /// As many branches of up to `children` children, a multiple of `BLOCK`, as fit `words`, rounded down to a power of two; `None` if not one does.
+    /// As many branches of up to `children` children, a multiple of `BLOCK`, as fit `words`; `None` if not one does.
     pub fn new(words: W, children: usize) -> Option<Self> {
-        let slots = 1_usize << (words.len() / Self::slot_words(children)).checked_ilog2()?;
-        // The bits in front may cost the table its half; a few words more in the budget would give it back.
-        let needed = |slots: usize| Self::bit_words(slots) + slots * Self::slot_words(children);
-        let slots = if needed(slots) <= words.len() { slots } else { slots / 2 };
-        (slots > 0 && needed(slots) <= words.len() && children.is_multiple_of(BLOCK) && children > 0)
-            .then(|| Self { words, mask: slots as u64 - 1, children })
-    }
-
-    fn bit_words(slots: usize) -> usize {
-        slots.div_ceil(64).next_multiple_of(LINE)
+        if children == 0 || !children.is_multiple_of(BLOCK) {
+            return None;
+        }
+        let slot_words = Self::slot_words(children);
+        let slots = places(words.len(), slot_words) as u64;
+        let ways = 1 << slots.checked_ilog2()?.min(WAYS.ilog2());
+        let slots = slots / ways * ways;
+        Some(Self { words, first: bit_words(slots as usize), slots, slot_words, ways, children })
     }
 
     fn samples(&self) -> usize {
@@ -411,39 +372,50 @@ impl<W: Deref<Target = [AtomicU64]>, const BLOCK: usize> Branches<W, BLOCK> {
         BRANCH_HEADER + Self::sample_words(self.children)
     }
 
-    /// Where place `place` starts. A page has two: the one of its number, and the one beside it, if the first is another page's.
+    /// The first of the places of `page`. Numbers of branches often lie a fixed way from each other, which taken as they are would put many into one place.
+    #[inline(always)]
+    fn home(&self, page: u64) -> u64 {
+        (u64::from((page as u32).wrapping_mul(SPREAD)) * self.slots) >> u32::BITS
+    }
+
+    /// The places of `page`: its home, and those beside it, if it is another page's.
+    #[inline(always)]
+    fn places_of(&self, page: u64) -> impl Iterator<Item = u64> + use<W, BLOCK> {
+        let home = self.home(page);
+        (0..self.ways).map(move |way| home ^ way)
+    }
+
+    /// Where a place starts.
     #[inline(always)]
     fn start(&self, place: u64) -> usize {
-        let bits = Self::bit_words(self.mask as usize + 1);
-        bits + (place & self.mask) as usize * Self::slot_words(self.children)
+        self.first + place as usize * self.slot_words
     }
 
     #[inline(always)]
     fn slot(&self, place: u64) -> &[AtomicU64] {
         let start = self.start(place);
-        &self.words[start..start + Self::slot_words(self.children)]
+        &self.words[start..start + self.slot_words]
     }
 
     /// The place that holds a digest of `page`.
     #[inline(always)]
     fn place_of(&self, page: u64) -> Option<u64> {
         let holds = |place| is_of(self.slot(place)[0].load(Ordering::Relaxed), page);
-        if holds(page) {
-            return Some(page);
-        }
-        Some(page ^ 1).filter(|&beside| holds(beside))
+        let home = self.home(page);
+        if holds(home) { Some(home) } else { self.place_beside(page) }
     }
 
-    fn used_bit(&self, place: u64) -> (&AtomicU64, u64) {
-        let slot = place & self.mask;
-        (&self.words[slot as usize / 64], 1 << (slot % 64))
+    #[inline(never)]
+    fn place_beside(&self, page: u64) -> Option<u64> {
+        let holds = |place: &u64| is_of(self.slot(*place)[0].load(Ordering::Relaxed), page);
+        self.places_of(page).skip(1).find(holds)
     }
 
     /// Which child of branch `page` leads to `key`; `None` if it has no digest.
     #[inline(always)]
     pub fn guess(&self, page: u64, key: &[u8]) -> Option<ChildGuess> {
         let slot = self.slot(self.place_of(page)?);
-        // Acquire pairs with the Release at the end of `write`: who sees the number sees what was written under it.
+        // Acquire pairs with the Release at the end of `write_alone`: who sees the number sees what was written under it.
         let sequence = slot[SEQUENCE].load(Ordering::Acquire);
         let word = slot[0].load(Ordering::Relaxed);
         if !is_of(word, page) {
@@ -466,7 +438,7 @@ impl<W: Deref<Target = [AtomicU64]>, const BLOCK: usize> Branches<W, BLOCK> {
         if scale.common_end() != 0 {
             certain &= self.shares_bytes(slot, key, scale);
         }
-        // Pairs with the fence of `write`: if any word above came from a later write, the number read now is that write's or a later one (D3).
+        // Pairs with the fence of `write_alone`: if any word above came from a later write, the number read now is that write's or a later one (D3).
         fence(Ordering::Acquire);
         certain &= sequence & 1 == 0 && slot[SEQUENCE].load(Ordering::Relaxed) == sequence;
         Some(ChildGuess { index, child: u64::from(entry as u32), certain, above_leaves: above_leaves != 0 })
@@ -502,23 +474,6 @@ impl<W: Deref<Target = [AtomicU64]>, const BLOCK: usize> Branches<W, BLOCK> {
             && u64::from(slot[self.first_child() + index].load(Ordering::Relaxed) as u32) != child
     }
 
-    /// Writes into a place as its only writer; false, and nothing is done, if somebody else writes there.
-    fn write(slot: &[AtomicU64], write: impl FnOnce()) -> bool {
-        let sequence = slot[SEQUENCE].load(Ordering::Relaxed);
-        // Acquire: what the writer before wrote is not written later than what comes now.
-        let turn = sequence & 1 == 0
-            && slot[SEQUENCE]
-                .compare_exchange(sequence, sequence | 1, Ordering::Acquire, Ordering::Relaxed)
-                .is_ok();
-        if turn {
-            // Pairs with the fence of `guess`.
-            fence(Ordering::Release);
-            write();
-            slot[SEQUENCE].store(sequence.wrapping_add(2), Ordering::Release);
-        }
-        turn
-    }
-
     /// Digests branch `page` of `count` children; the conditions are those of [`Leaves::learn`]. `key` gives separator and child. The caller must be
     /// able to reach the page for as long as this takes (D1).
     pub fn learn<'k>(
@@ -533,23 +488,25 @@ impl<W: Deref<Target = [AtomicU64]>, const BLOCK: usize> Branches<W, BLOCK> {
             return Built::No;
         }
         let free = |place: &u64| self.slot(*place)[0].load(Ordering::Relaxed) == 0;
-        let place = self.place_of(page).or([page, page ^ 1].into_iter().find(free)).unwrap_or(page);
+        let home = self.home(page);
+        let place = self.place_of(page).or(self.places_of(page).find(free)).unwrap_or(home);
         let slot = self.slot(place);
         if !again && slot[CANDIDATE].load(Ordering::Relaxed) != page {
             slot[CANDIDATE].store(page, Ordering::Relaxed);
             return Built::No;
         }
         let Some((first, _)) = key(0) else { return Built::No };
-        let Some(scale) = Scale::of(count, |index| Some(key(index)?.0), u32::BITS) else { return Built::No };
+        let Some(scale) = Scale::of(count, |index| Some(key(index)?.0), u32::BITS, 0) else {
+            return Built::No;
+        };
         let Some(word) = scale.pack(page, u8::from(above_leaves)) else { return Built::No };
         if (0..count).any(|index| key(index).is_none_or(|(_, child)| child > u64::from(u32::MAX))) {
             return Built::No;
         }
-        let mut before = 0;
-        let written = Self::write(slot, || {
-            before = slot[0].load(Ordering::Relaxed);
-            let (used, bit) = self.used_bit(place);
-            used.fetch_or(bit, Ordering::Relaxed);
+        let mut used_before = false;
+        let written = write_alone(&slot[SEQUENCE], |sequence| {
+            let (used, bit) = used_bit(&self.words, place);
+            used_before = used.fetch_or(bit, Ordering::Relaxed) & bit != 0;
             slot[LOW].store(scale.low, Ordering::Relaxed);
             for word in 0..scale.common_end().min(PREFIX_BYTES).div_ceil(8) {
                 slot[self.prefix_word(word)].store(head(first, 8 * word), Ordering::Relaxed);
@@ -568,19 +525,16 @@ impl<W: Deref<Target = [AtomicU64]>, const BLOCK: usize> Branches<W, BLOCK> {
                 }
             }
             slot[0].store(word, Ordering::Relaxed);
+            sequence.wrapping_add(2)
         });
-        match (written, before) {
-            (false, _) => Built::No,
-            (true, 0) => Built::New,
-            (true, _) => Built::Again,
-        }
+        Built::of(written, used_before)
     }
 
     /// Forgets what is known of branch `page`, which is about to be written (D2).
     #[inline]
     pub fn forget(&self, page: u64) {
-        for place in [page, page ^ 1] {
-            let (used, bit) = self.used_bit(place);
+        for place in self.places_of(page) {
+            let (used, bit) = used_bit(&self.words, place);
             if used.load(Ordering::Relaxed) & bit != 0 {
                 self.forget_at(place, page);
             }
@@ -592,7 +546,10 @@ impl<W: Deref<Target = [AtomicU64]>, const BLOCK: usize> Branches<W, BLOCK> {
         let slot = self.slot(place);
         if is_of(slot[0].load(Ordering::Relaxed), page) {
             // If somebody else is writing there, it is about another page, whose digest takes the place of this one.
-            Self::write(slot, || slot[0].store(0, Ordering::Relaxed));
+            write_alone(&slot[SEQUENCE], |sequence| {
+                slot[0].store(0, Ordering::Relaxed);
+                sequence.wrapping_add(2)
+            });
         }
     }
 }
@@ -614,7 +571,10 @@ impl Digests {
     pub(crate) fn new(bytes: u64, page_size: u64) -> Option<Self> {
         let words = usize::try_from(bytes / 8).ok()?;
         let page_size = usize::try_from(page_size).ok()?;
-        let branch_words = words / Self::BRANCH_SHARE;
+        // The bits in front of the leaves come from the other share, which is no power of two's multiple.
+        let leaf_share = words - words / Self::BRANCH_SHARE;
+        let leaf_words = leaf_share + bit_words(leaf_share / Leaves::<Words, GROUPS>::SLOT);
+        let branch_words = words.saturating_sub(leaf_words);
         let children = (page_size / CHILD_BYTES).next_multiple_of(BLOCK).clamp(BLOCK, MOST_CHILDREN);
         // Whether a table can have a single place is seen before memory is asked for.
         if branch_words < Branches::<Words, BLOCK>::slot_words(children) {
@@ -622,7 +582,7 @@ impl Digests {
         }
         Some(Self {
             branches: Branches::new(Words::zeroed(branch_words).ok()?, children)?,
-            leaves: Leaves::new(Words::zeroed(words - branch_words).ok()?, page_size)?,
+            leaves: Leaves::new(Words::zeroed(leaf_words).ok()?, page_size)?,
             used_bytes: AtomicU64::new(0),
             built: AtomicU64::new(0),
         })
@@ -637,6 +597,7 @@ impl Digests {
     #[inline]
     pub(crate) fn forget(&self, page: u64) {
         self.branches.forget(page);
+        self.leaves.forget(page);
     }
 
     #[inline(always)]
@@ -656,7 +617,7 @@ impl Digests {
             self.leaves.words.prefetch(self.leaves.start(page), Leaves::<Words, GROUPS>::SLOT / LINE);
         } else {
             let lines = (BRANCH_HEADER + self.branches.samples()).div_ceil(LINE);
-            self.branches.words.prefetch(self.branches.start(page), lines);
+            self.branches.words.prefetch(self.branches.start(self.branches.home(page)), lines);
         }
     }
 
@@ -665,7 +626,7 @@ impl Digests {
     pub(crate) fn learn_branch(&self, branch: &Branch<'_>, above_leaves: bool, again: bool) {
         let key = |index| Some((branch.key(index).ok()?, branch.child(index).ok()?));
         let built = self.branches.learn(branch.page(), branch.count(), again, above_leaves, key);
-        self.count(built, Branches::<Words, BLOCK>::slot_words(self.branches.children));
+        self.count(built, self.branches.slot_words);
     }
 
     /// Notes that a leaf was searched without help, or had the key elsewhere than its digest said.
@@ -832,5 +793,71 @@ mod tests {
             }
         }
         assert!(looked_at <= 3 * searches, "{looked_at} keys in {searches} searches");
+    }
+
+    #[test]
+    fn a_key_said_to_be_absent_is_absent_and_most_are_said_to_be() {
+        let (mut seed, mut absent, mut told) = (11, 0, 0);
+        let rounds = if cfg!(miri) { 16 } else { 2000 };
+        for round in 0..rounds {
+            let table = Leaves::<_, GROUPS>::new(words(64), 4096).unwrap();
+            // One key, few, as many as a digest holds, and more.
+            let all = keys(&mut seed, round % KINDS, [1, 5, 36, 90][(round / KINDS % 4) as usize]);
+            let at = |index: usize| all.get(index).map(|key| (&key[..], 40 * index as u64));
+            assert_eq!(table.learn(6, all.len(), true, at), Built::New);
+            for other in 0..60 {
+                let mut sought = match other % 4 {
+                    0 => key(&mut seed, round % KINDS),
+                    1 => key(&mut seed, other % KINDS),
+                    _ => all[random(&mut seed, all.len() as u64) as usize].clone(),
+                };
+                // As a key that is there, cut off anywhere, longer, and with another byte anywhere.
+                match (other % 4, random(&mut seed, 4)) {
+                    (3, 0) => sought.truncate(random(&mut seed, sought.len() as u64 + 1) as usize),
+                    (3, 1) => sought.push(random(&mut seed, 3) as u8),
+                    (3, 2) => {
+                        let at = random(&mut seed, sought.len() as u64) as usize;
+                        sought[at] ^= 1 << random(&mut seed, 8);
+                    }
+                    _ => {}
+                }
+                let there = all.binary_search(&sought).is_ok();
+                let guess = table.guess(6, &sought).unwrap();
+                assert!(!(there && guess.absent), "{sought:?} in {all:?}");
+                // Keys below the first of the leaf look like it; the tree sends them elsewhere.
+                let random = round % KINDS == 0 && other % 4 == 0 && sought > all[0];
+                if random && (2..=36).contains(&all.len()) && !there {
+                    absent += 1;
+                    told += u32::from(guess.absent);
+                }
+            }
+            table.forget(6);
+            assert!(table.guess(6, b"k").is_none());
+        }
+        assert!(100 * told >= 99 * absent, "of random keys: {told} of {absent}");
+    }
+
+    #[test]
+    fn nothing_is_concluded_from_leaves_that_do_not_ascend() {
+        let table = Leaves::<_, GROUPS>::new(words(64), 4096).unwrap();
+        let keys: [&[u8]; 4] = [b"a", b"x", b"m", b"z"];
+        let at = |index: usize| keys.get(index).map(|key| (*key, 0));
+        assert_eq!(table.learn(6, keys.len(), true, at), Built::No);
+        assert!(table.guess(6, b"m").is_none());
+    }
+
+    #[test]
+    fn branches_whose_numbers_lie_a_fixed_way_apart_all_keep_their_digests() {
+        let table = Branches::<_, 16>::new(words(if cfg!(miri) { 4 } else { 64 } * 1024), 64).unwrap();
+        let keys = |index: usize| [(b"a".as_slice(), 7), (b"m", 8)].get(index).copied();
+        // Taken as they are, numbers that a power of two divides would share few places.
+        for step in [1, 2, 16, 63, 64, 85, 512, 4096, 65_536] {
+            let pages = || (1..=table.slots / 8).map(|at| at * step);
+            pages().for_each(|page| assert_ne!(table.learn(page, 2, true, true, keys), Built::No));
+            let kept = pages().filter(|&page| table.guess(page, b"b").is_some()).count();
+            assert_eq!(kept as u64, table.slots / 8, "pages {step} apart");
+            pages().for_each(|page| table.forget(page));
+            assert!(pages().all(|page| table.guess(page, b"b").is_none()));
+        }
     }
 }

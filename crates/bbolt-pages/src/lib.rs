@@ -33,6 +33,7 @@ mod raw_file;
 #[doc(hidden)]
 pub mod readers;
 mod repair;
+mod scale;
 mod source;
 mod stats;
 mod survey;

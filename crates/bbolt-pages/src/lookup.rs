@@ -11,9 +11,7 @@ use crate::bucket::Root;
 use crate::cursor::{MAX_DEPTH, too_deep, wrong_kind};
 use crate::digest::{ChildGuess, Digests, LeafGuess};
 use crate::error::Result;
-use crate::page::{
-    Branch, ELEMENT_BYTES, Leaf, LeafElement, PAGE_HEADER_BYTES, Page, PageKind, compare_keys,
-};
+use crate::page::{Branch, ELEMENT_BYTES, Leaf, LeafElement, PAGE_HEADER_BYTES, PageKind, compare_keys};
 use crate::source::Source;
 
 /// Leaves of up to this many keys have all of them fetched at once before they are searched; of larger ones the keys that a binary search looks
@@ -190,22 +188,19 @@ fn element_guessed<'a>(
     element_of(leaf, found)
 }
 
-/// A leaf that a descent reached, and where in it the key probably stands.
-type Reached<'a> = (Leaf<'a>, Option<LeafGuess>);
-
 /// Descends from `root` to the leaf for `key` by digests, telling `pass` each branch and the place of the child that was taken, and `arrive` the
-/// leaf as soon as its number is known. `None` if the tree is uneven, or damaged: then digests are no help.
+/// leaf as soon as its number is known. Gives the page where the descent ended, and where in it the key probably stands; if the page is no leaf, the
+/// tree is uneven, or damaged, and digests are no help.
 #[inline(always)]
-fn descend_digested<'a>(
-    source: &Source<'a>,
+fn descend_digested(
+    source: &Source<'_>,
     digests: &Digests,
     root: u64,
     key: &[u8],
     mut pass: impl FnMut(u64, usize),
     arrive: impl Fn(u64, Option<LeafGuess>),
-) -> Result<Option<Reached<'a>>> {
+) -> Result<(u64, Option<LeafGuess>)> {
     let mut id = root;
-    let mut leaf_guess = None;
     for _ in 0..=MAX_DEPTH {
         let (index, child, above_leaves) = match digests.child(id, key) {
             Some(guess) => {
@@ -216,7 +211,7 @@ fn descend_digested<'a>(
                 let page = source.page(id)?;
                 match page.kind() {
                     PageKind::Branch => child_plain(source, digests, &page.branch()?, key)?,
-                    PageKind::Leaf => return Ok(Some((page.leaf()?, None))),
+                    PageKind::Leaf => break,
                     kind => return Err(wrong_kind(id, kind)),
                 }
             }
@@ -224,13 +219,12 @@ fn descend_digested<'a>(
         pass(id, index);
         id = child;
         if above_leaves {
-            leaf_guess = digests.leaf(id, key);
-            arrive(id, leaf_guess);
-            break;
+            let guess = digests.leaf(id, key);
+            arrive(id, guess);
+            return Ok((id, guess));
         }
     }
-    let page: Page<'a> = source.page(id)?;
-    Ok(if page.kind() == PageKind::Leaf { Some((page.leaf()?, leaf_guess)) } else { None })
+    Ok((id, None))
 }
 
 /// [`find`] with digests.
@@ -241,15 +235,34 @@ fn find_digested<'a>(
     key: &[u8],
 ) -> Result<Option<(u64, LeafElement<'a>)>> {
     let arrive = |id, guess: Option<LeafGuess>| {
-        if let Some(guess) = guess {
+        if let Some(guess) = guess.filter(|guess| !guess.absent) {
             prefetch_guess(source, id, guess, key);
         }
     };
-    match descend_digested(source, digests, root, key, |_, _| (), arrive)? {
-        Some((leaf, Some(guess))) => element_guessed(digests, &leaf, guess, key),
-        Some((leaf, None)) if leaf.page() == root => element_of_root(source, &leaf, key),
-        Some((leaf, None)) => element_plain(digests, source, &leaf, key),
-        None => find_plain(source, Root::Page(root), key),
+    let (id, guess) = descend_digested(source, digests, root, key, |_, _| (), arrive)?;
+    element_reached(source, digests, root, id, guess, key)
+}
+
+/// The element with this key in page `id`, which a descent from `root` reached.
+#[inline(always)]
+fn element_reached<'a>(
+    source: &Source<'a>,
+    digests: &Digests,
+    root: u64,
+    id: u64,
+    guess: Option<LeafGuess>,
+    key: &[u8],
+) -> Result<Option<(u64, LeafElement<'a>)>> {
+    if guess.is_some_and(|guess| guess.absent) {
+        return Ok(None);
+    }
+    let page = source.page(id)?;
+    match (page.kind(), guess) {
+        (PageKind::Leaf, Some(guess)) => element_guessed(digests, &page.leaf()?, guess, key),
+        (PageKind::Leaf, None) if id == root => element_of_root(source, &page.leaf()?, key),
+        (PageKind::Leaf, None) => element_plain(digests, source, &page.leaf()?, key),
+        // An uneven tree, or a damaged one.
+        _ => find_plain(source, Root::Page(root), key),
     }
 }
 
@@ -274,9 +287,12 @@ pub(crate) fn seek<'a>(
             source.prefetch(id, guess.data, 1);
         }
     };
-    let Some((leaf, guess)) = descend_digested(source, digests, root, key, pass, arrive)? else {
+    let (id, guess) = descend_digested(source, digests, root, key, pass, arrive)?;
+    let page = source.page(id)?;
+    if page.kind() != PageKind::Leaf {
         return Ok(None);
-    };
+    }
+    let leaf = page.leaf()?;
     let (index, _) = match guess {
         Some(guess) => {
             let found = leaf.search_from(guess.index, key)?;
@@ -370,19 +386,13 @@ fn find_many_digested<'a>(
     for (at, key) in keys.iter().enumerate() {
         leaf_guesses[at] = digests.leaf(ids[at], key);
         match leaf_guesses[at] {
+            Some(guess) if guess.absent => {}
             Some(guess) => prefetch_guess(source, ids[at], guess, key),
             None => source.prefetch_elements(ids[at]),
         }
     }
     for (at, key) in keys.iter().enumerate() {
-        let page = source.page(ids[at])?;
-        let found = match (page.kind(), leaf_guesses[at]) {
-            (PageKind::Leaf, Some(guess)) => element_guessed(digests, &page.leaf()?, guess, key)?,
-            (PageKind::Leaf, None) if ids[at] == root => element_of_root(source, &page.leaf()?, key)?,
-            (PageKind::Leaf, None) => element_plain(digests, source, &page.leaf()?, key)?,
-            // An uneven tree, or a damaged one.
-            _ => find_plain(source, Root::Page(root), key)?,
-        };
+        let found = element_reached(source, digests, root, ids[at], leaf_guesses[at], key)?;
         give(at, found.map(|(_, element)| element));
     }
     Ok(())

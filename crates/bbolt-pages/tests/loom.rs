@@ -6,7 +6,7 @@
 
 use std::panic::catch_unwind;
 
-use bbolt_pages::digest::Branches;
+use bbolt_pages::digest::{Branches, Leaves};
 use bbolt_pages::free::{FreePages, Run};
 use bbolt_pages::readers::Readers;
 use bolt_sync::atomic::AtomicU64;
@@ -168,61 +168,105 @@ fn a_reader_that_is_not_listed_is_found() {
     assert!(catch_unwind(|| model::<Twin<false>>(1, 4)).is_err(), "the twin must fail");
 }
 
-// ---- digests of branches -------------------------------------------------------------------------------------------
+// ---- digests -------------------------------------------------------------------------------------------------------
 
-/// One place for digests of two children, which pages with the same key but other children fight for.
-type Digests = Branches<Vec<AtomicU64>, 2>;
-
-fn digests() -> Digests {
-    Branches::new((0..8 + 8 + 1 + 2 + 8).map(|_| AtomicU64::new(0)).collect(), 2).expect("one place")
+/// A table with one place, which pages with other contents fight for, and what is certain by it.
+trait Table: Send + Sync + 'static {
+    fn new() -> Self;
+    /// Digests page `page` as transaction `txid` wrote it.
+    fn learn(&self, page: u64, txid: u64);
+    /// Whether something is known of page `page`, and if so, `Ok` if it is certain (or `checked` is not asked for) and true of what `txid` wrote.
+    fn knows(&self, page: u64, txid: u64, checked: bool) -> Option<bool>;
+    fn forget(&self, page: u64);
 }
+
+type OneBranch = Branches<Vec<AtomicU64>, 2>;
 
 /// The child of page `page` that leads to `m` when transaction `txid` wrote it, and the other one.
 fn children(page: u64, txid: u64) -> [u64; 2] {
     [10 * page + 100 * txid, 10 * page + 100 * txid + 1]
 }
 
-fn learn(digests: &Digests, page: u64, children: [u64; 2]) {
-    let key = |index: usize| Some(([b"a", b"z"].get(index)?.as_slice(), children[index]));
-    digests.learn(page, 2, true, true, key);
+impl Table for OneBranch {
+    fn new() -> Self {
+        Branches::new((0..8 + 8 + 1 + 2 + 8).map(|_| AtomicU64::new(0)).collect(), 2).expect("one place")
+    }
+    fn learn(&self, page: u64, txid: u64) {
+        let children = children(page, txid);
+        let key = |index: usize| Some(([b"a", b"z"].get(index)?.as_slice(), children[index]));
+        self.learn(page, 2, true, true, key);
+    }
+    fn knows(&self, page: u64, txid: u64, checked: bool) -> Option<bool> {
+        let guess = self.guess(page, b"m").filter(|guess| guess.certain || !checked)?;
+        Some(guess.child == children(page, txid)[0])
+    }
+    fn forget(&self, page: u64) {
+        Branches::forget(self, page);
+    }
+}
+
+type OneLeaf = Leaves<Vec<AtomicU64>, 1>;
+
+/// The second of the two keys of page `page` as transaction `txid` wrote it; the first is that of all pages, so that digests differ in few words.
+fn second_key(page: u64, txid: u64) -> [u8; 2] {
+    [b'b' + page as u8, txid as u8]
+}
+
+impl Table for OneLeaf {
+    fn new() -> Self {
+        Leaves::new((0..8 + 4).map(|_| AtomicU64::new(0)).collect(), 4096).expect("one place")
+    }
+    fn learn(&self, page: u64, txid: u64) {
+        let second = second_key(page, txid);
+        let key = |index: usize| Some(([b"a".as_slice(), &second].get(index).copied()?, 0));
+        Leaves::learn(self, page, 2, true, key);
+    }
+    fn knows(&self, page: u64, txid: u64, checked: bool) -> Option<bool> {
+        let guess = self.guess(page, &second_key(page, txid))?;
+        match (guess.absent, guess.there) {
+            (true, _) => Some(false),
+            // The twin believes whatever is said.
+            (false, false) if !checked => Some(false),
+            (false, there) => there.then_some(true),
+        }
+    }
+    fn forget(&self, page: u64) {
+        Leaves::forget(self, page);
+    }
 }
 
 /// Two readers digest two pages into one place and ask for what they digested. `CHECKED` is what the twin leaves out: it believes every guess.
-fn fight<const CHECKED: bool>() {
+fn fight<T: Table, const CHECKED: bool>() {
     loom::model(|| {
-        let digests = Arc::new(digests());
-        learn(&digests, 1, children(1, 0));
+        let digests = Arc::new(T::new());
+        digests.learn(1, 0);
         let other = {
             let digests = digests.clone();
-            thread::spawn(move || {
-                learn(&digests, 2, children(2, 0));
-            })
+            thread::spawn(move || digests.learn(2, 0))
         };
-        if let Some(guess) = digests.guess(1, b"m")
-            && (guess.certain || !CHECKED)
-        {
-            assert_eq!(guess.child, children(1, 0)[0], "another page's child");
-        }
+        assert_ne!(digests.knows(1, 0, CHECKED), Some(false), "what is of another page");
         other.join().unwrap();
     });
 }
 
 #[test]
 fn a_certain_guess_is_of_the_page_that_was_asked_for() {
-    fight::<true>();
+    fight::<OneBranch, true>();
+    fight::<OneLeaf, true>();
 }
 
 #[test]
 fn a_guess_that_is_not_checked_is_found() {
-    assert!(catch_unwind(fight::<false>).is_err(), "the twin must fail");
+    assert!(catch_unwind(fight::<OneBranch, false>).is_err(), "the twin must fail");
+    assert!(catch_unwind(fight::<OneLeaf, false>).is_err(), "the twin must fail");
 }
 
 /// A reader digests the page it sees; the writer replaces it, and, when nobody sees the old one, writes new contents under the old number.
 /// `FORGETS` is what the twin leaves out.
-fn rewrite<const FORGETS: bool>() {
+fn rewrite<T: Table, const FORGETS: bool>() {
     loom::model(|| {
         // The state is the transaction whose contents page 1 has, or 0 for a state without that page.
-        let shared = Arc::new((Readers::<u64>::new(1, 1), digests()));
+        let shared = Arc::new((Readers::<u64>::new(1, 1), T::new()));
         let reader = {
             let shared = shared.clone();
             thread::spawn(move || {
@@ -230,9 +274,9 @@ fn rewrite<const FORGETS: bool>() {
                     let (registry, digests) = &*shared;
                     let (txid, wrote) = registry.enter();
                     if wrote != 0 {
-                        match digests.guess(1, b"m").filter(|guess| guess.certain) {
-                            Some(guess) => assert_eq!(guess.child, children(1, wrote)[0], "old contents"),
-                            None => learn(digests, 1, children(1, wrote)),
+                        match digests.knows(1, wrote, true) {
+                            Some(right) => assert!(right, "old contents"),
+                            None => digests.learn(1, wrote),
                         }
                     }
                     registry.leave(txid);
@@ -255,10 +299,12 @@ fn rewrite<const FORGETS: bool>() {
 
 #[test]
 fn a_page_written_anew_is_not_answered_from_its_old_digest() {
-    rewrite::<true>();
+    rewrite::<OneBranch, true>();
+    rewrite::<OneLeaf, true>();
 }
 
 #[test]
 fn a_digest_that_is_not_forgotten_is_found() {
-    assert!(catch_unwind(rewrite::<false>).is_err(), "the twin must fail");
+    assert!(catch_unwind(rewrite::<OneBranch, false>).is_err(), "the twin must fail");
+    assert!(catch_unwind(rewrite::<OneLeaf, false>).is_err(), "the twin must fail");
 }
