@@ -505,7 +505,7 @@ impl<A: GlobalAlloc + Sync> Shared for Direct<A> {
     }
 }
 
-/// The use alone, of a batch on the stack, and the ring that carries a word between the threads.
+/// A fresh batch on the stack, zeroed each time, and the ring that carries a word between the threads.
 struct Nothing;
 
 impl Shared for Nothing {
@@ -557,7 +557,7 @@ fn shared() {
                 ("sharded-slab", Box::new(|| $run(&slab))),
                 ("lockfree-object-pool linear", Box::new(|| $run(&linear))),
                 ("crossbeam ArrayQueue", Box::new(|| $run(&queue))),
-                ("(use alone)", Box::new(|| $run(&Nothing))),
+                ("(one on the stack)", Box::new(|| $run(&Nothing))),
             ];
             contenders
         }};
