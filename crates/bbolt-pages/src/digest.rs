@@ -798,7 +798,7 @@ mod tests {
     #[test]
     fn a_key_said_to_be_absent_is_absent_and_most_are_said_to_be() {
         let (mut seed, mut absent, mut told) = (11, 0, 0);
-        let rounds = if cfg!(miri) { 16 } else { 2000 };
+        let rounds = if cfg!(miri) { 8 } else { 2000 };
         for round in 0..rounds {
             let table = Leaves::<_, GROUPS>::new(words(64), 4096).unwrap();
             // One key, few, as many as a digest holds, and more.
