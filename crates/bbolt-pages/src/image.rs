@@ -4,111 +4,14 @@
 //! append. One routine serves leaves and branches. An image may outgrow its page; the tree splits it or gives it overflow pages when it
 //! is written. Never allocates page ids and never looks at other pages. Limit: an edit moves what lies behind it, so it costs in proportion to the page.
 
-use std::ops::{Deref, DerefMut};
+mod fill;
+mod memory;
 
-use crate::error::Damage;
-use crate::map::Room;
-use crate::page::{
-    BUCKET_FLAG, ELEMENT_BYTES, Leaf, MAX_ELEMENTS, PAGE_HEADER_BYTES, Page, PageHeader, PageKind,
-};
+use crate::map::fetch;
+use crate::page::{BUCKET_FLAG, ELEMENT_BYTES, MAX_ELEMENTS, PAGE_HEADER_BYTES, Page, PageHeader, PageKind};
 
-/// Where an image's bytes lie: on the heap, or in the page of the file that they are going to be, as long as that has room.
-#[derive(Debug)]
-pub(crate) enum Memory {
-    Heap(Vec<u8>),
-    /// In a page of the writable map.
-    Home {
-        room: Room,
-        /// Bytes in use.
-        used: usize,
-        /// Bytes from here on are zero.
-        dirty: usize,
-    },
-}
-
-impl Memory {
-    /// Memory in a page of the writable map.
-    pub(crate) fn home(room: Room) -> Self {
-        Self::Home { used: 0, dirty: room.len(), room }
-    }
-
-    fn clear(&mut self) {
-        self.truncate(0);
-    }
-
-    fn truncate(&mut self, length: usize) {
-        match self {
-            Self::Heap(bytes) => bytes.truncate(length),
-            Self::Home { used, .. } => *used = length.min(*used),
-        }
-    }
-
-    /// Makes it `length` bytes, new ones with whatever value: what outgrows its page moves to the heap.
-    #[inline]
-    fn resize(&mut self, length: usize) {
-        match self {
-            Self::Heap(bytes) => bytes.resize(length, 0),
-            Self::Home { room, used, dirty } if length <= room.len() => {
-                *used = length;
-                *dirty = length.max(*dirty);
-            }
-            Self::Home { .. } => self.leave(length).resize(length, 0),
-        }
-    }
-
-    #[inline]
-    fn extend_from_slice(&mut self, bytes: &[u8]) {
-        if let Self::Heap(all) = self {
-            return all.extend_from_slice(bytes);
-        }
-        let start = self.len();
-        self.resize(start + bytes.len());
-        self[start..].copy_from_slice(bytes);
-    }
-
-    /// Makes what is not in use zero, as it is to be in the file; on the heap that is done when the page is written.
-    #[inline]
-    fn clean(&mut self) {
-        if let Self::Home { room, used, dirty } = self {
-            room[*used..*dirty].fill(0);
-            *dirty = *used;
-        }
-    }
-
-    /// Moves to the heap, with room for `length` bytes and a quarter more.
-    #[cold]
-    fn leave(&mut self, length: usize) -> &mut Vec<u8> {
-        let mut bytes = Vec::with_capacity(length + length / 4);
-        bytes.extend_from_slice(self);
-        *self = Self::Heap(bytes);
-        match self {
-            Self::Heap(bytes) => bytes,
-            Self::Home { .. } => unreachable!("it was just moved"),
-        }
-    }
-}
-
-impl Deref for Memory {
-    type Target = [u8];
-
-    #[inline]
-    fn deref(&self) -> &[u8] {
-        match self {
-            Self::Heap(bytes) => bytes,
-            Self::Home { room, used, .. } => &room[..*used],
-        }
-    }
-}
-
-impl DerefMut for Memory {
-    #[inline]
-    fn deref_mut(&mut self) -> &mut [u8] {
-        match self {
-            Self::Heap(bytes) => bytes,
-            Self::Home { room, used, .. } => &mut room[..*used],
-        }
-    }
-}
+pub(crate) use fill::Splice;
+pub(crate) use memory::Memory;
 
 /// A page's bytes, packed: `bytes.len()` is what is in use.
 #[derive(Debug)]
@@ -132,6 +35,16 @@ pub(crate) enum Rest<'a> {
     Branch { child: u64 },
 }
 
+/// Where element `index` stands.
+#[inline]
+fn element_at(index: usize) -> usize {
+    PAGE_HEADER_BYTES + ELEMENT_BYTES * index
+}
+
+/// Bytes of a line, and the most lines of an image that are asked for at once.
+const LINE_BYTES: usize = 64;
+const PAGE_LINES: usize = 64;
+
 impl Image {
     /// An empty page of `kind` in `memory`, which is page `home` of the file, or 0.
     pub(crate) fn empty((mut bytes, home): (Memory, u64), kind: PageKind) -> Self {
@@ -139,44 +52,6 @@ impl Image {
         bytes.resize(PAGE_HEADER_BYTES);
         PageHeader { id: home, flags: kind.flags(), count: 0, overflow: 0 }.write(&mut bytes);
         Self { bytes, home, count: 0, is_leaf: kind == PageKind::Leaf, shrunk: false, head_changed: true }
-    }
-
-    /// Makes this empty image a copy of `page`, every element checked. A page that is packed, as all sound ones are, is copied in one piece.
-    pub(crate) fn fill_from(&mut self, page: &Page<'_>) -> Result<(), Damage> {
-        match page.kind() {
-            PageKind::Branch => {
-                let branch = page.branch()?;
-                if let Some(end) = branch.packed_end() {
-                    self.copy(branch.bytes(), end, branch.count());
-                    return Ok(());
-                }
-                (0..branch.count()).try_for_each(|index| {
-                    self.insert(index, branch.key(index)?, Rest::Branch { child: branch.child(index)? });
-                    Ok(())
-                })
-            }
-            _ => self.fill_from_leaf(&page.leaf()?),
-        }
-    }
-
-    /// As [`Image::fill_from`], of a leaf, or of an inline bucket's page.
-    pub(crate) fn fill_from_leaf(&mut self, leaf: &Leaf<'_>) -> Result<(), Damage> {
-        if let Some(end) = leaf.packed_end() {
-            self.copy(leaf.bytes(), end, leaf.count());
-            return Ok(());
-        }
-        (0..leaf.count()).try_for_each(|index| {
-            let element = leaf.element(index)?;
-            self.insert(index, element.key, Rest::Leaf { flags: element.flags, value: element.value });
-            Ok(())
-        })
-    }
-
-    fn copy(&mut self, from: &[u8], end: usize, count: usize) {
-        self.bytes.extend_from_slice(&from[PAGE_HEADER_BYTES..end]);
-        // Now, while the page is at hand.
-        self.bytes.clean();
-        self.set_count(count);
     }
 
     /// The image as a page that is called `id`. Its header is not looked at: what it says is kept here, too.
@@ -202,10 +77,7 @@ impl Image {
 
     /// Bytes of private memory.
     pub(crate) fn private_bytes(&self) -> usize {
-        match &self.bytes {
-            Memory::Heap(bytes) => bytes.capacity(),
-            Memory::Home { .. } => 0,
-        }
+        self.bytes.private_bytes()
     }
 
     /// The page of the file that was given to it and is now asked back; 0 for none.
@@ -215,11 +87,11 @@ impl Image {
 
     /// Leaves the page it lies in, which is then as the file is to have it. False for an image on the heap.
     pub(crate) fn settle_at_home(&mut self) -> bool {
-        if matches!(self.bytes, Memory::Heap(_)) {
+        if self.bytes.is_heap() {
             return false;
         }
         self.bytes.clean();
-        self.bytes = Memory::Heap(Vec::new());
+        self.bytes = Memory::heap(0);
         true
     }
 
@@ -249,10 +121,17 @@ impl Image {
         PageHeader { id, flags, count: self.count() as u16, overflow }.write(&mut self.bytes);
     }
 
-    /// The image padded with zeros to `length` bytes, for writing; [`Image::unpad`] undoes it.
-    pub(crate) fn pad(&mut self, length: usize) {
-        debug_assert!(matches!(self.bytes, Memory::Heap(_)), "what lies at home is padded");
-        self.bytes.resize(length);
+    /// The page as it goes to the file, and zeros up to `length` bytes.
+    pub(crate) fn sealed(&mut self, id: u64, overflow: u32, length: usize) -> &[u8] {
+        debug_assert!(self.bytes.is_heap(), "what lies at home is as it is to be");
+        self.seal(id, overflow);
+        self.bytes.padded(length)
+    }
+
+    /// Asks the processor for all that is in use.
+    #[inline]
+    pub(crate) fn prefetch(&self) {
+        fetch(self.bytes.as_ptr(), self.bytes.len().div_ceil(LINE_BYTES).min(PAGE_LINES) as u64);
     }
 
     #[inline]
@@ -272,17 +151,12 @@ impl Image {
         if self.is_leaf() { 4 } else { 0 }
     }
 
-    #[inline]
-    fn element_at(index: usize) -> usize {
-        PAGE_HEADER_BYTES + ELEMENT_BYTES * index
-    }
-
     /// Where the data of element `index` starts; for the count itself, where all data ends.
     fn data_at(&self, index: usize) -> usize {
         if index == self.count() {
             return self.bytes.len();
         }
-        let at = Self::element_at(index);
+        let at = element_at(index);
         at + self.word(at + self.pos_at()) as usize
     }
 
@@ -290,7 +164,7 @@ impl Image {
     #[inline]
     fn shift_positions(&mut self, range: std::ops::Range<usize>, by: u32) {
         let at = self.pos_at();
-        let bytes = &mut self.bytes[Self::element_at(range.start)..Self::element_at(range.end)];
+        let bytes = &mut self.bytes[element_at(range.start)..element_at(range.end)];
         for element in bytes.chunks_exact_mut(ELEMENT_BYTES) {
             let mut word = [0; 4];
             word.copy_from_slice(&element[at..at + 4]);
@@ -308,9 +182,9 @@ impl Image {
         };
         let data = key.len() + value.len();
         let old_end = self.bytes.len();
-        let elements_end = Self::element_at(count);
+        let elements_end = element_at(count);
         let place = self.data_at(index);
-        let element = Self::element_at(index);
+        let element = element_at(index);
         self.head_changed |= index == 0;
         // The element array grows by one element, which pushes all data; what lies behind the new data is pushed by that as well.
         self.bytes.resize(old_end + ELEMENT_BYTES + data);
@@ -339,13 +213,27 @@ impl Image {
         }
     }
 
+    /// Makes the change to a leaf that is no more being copied.
+    pub(crate) fn change(&mut self, splice: &Splice<'_>) {
+        match *splice {
+            Splice { index, removed: true, added: Some((_, flags, value)) } => {
+                self.set_value(index, flags, value)
+            }
+            Splice { index, removed: false, added: Some((key, flags, value)) } => {
+                self.insert(index, key, Rest::Leaf { flags, value });
+            }
+            Splice { index, removed: true, added: None } => self.remove(index),
+            Splice { removed: false, added: None, .. } => {}
+        }
+    }
+
     /// Takes element `index` out.
     pub(crate) fn remove(&mut self, index: usize) {
         let count = self.count();
         let (start, stop) = (self.data_at(index), self.data_at(index + 1));
         let old_end = self.bytes.len();
-        let elements_end = Self::element_at(count);
-        let element = Self::element_at(index);
+        let elements_end = element_at(count);
+        let element = element_at(index);
         let data = (stop - start) as u32;
         self.head_changed |= index == 0;
         self.shift_positions(0..index, (ELEMENT_BYTES as u32).wrapping_neg());
@@ -376,7 +264,7 @@ impl Image {
 
     /// Replaces the value of leaf element `index`.
     pub(crate) fn set_value(&mut self, index: usize, flags: u32, value: &[u8]) {
-        let element = Self::element_at(index);
+        let element = element_at(index);
         let start = self.data_at(index) + self.word(element + 8) as usize;
         let stop = start + self.word(element + 12) as usize;
         self.resize_data(index, start, stop, value.len());
@@ -388,7 +276,7 @@ impl Image {
     /// Replaces the separator of branch element `index`.
     pub(crate) fn set_key(&mut self, index: usize, key: &[u8]) {
         self.head_changed |= index == 0;
-        let element = Self::element_at(index);
+        let element = element_at(index);
         let start = self.data_at(index);
         let stop = start + self.word(element + 4) as usize;
         self.resize_data(index, start, stop, key.len());
@@ -398,21 +286,21 @@ impl Image {
 
     /// Replaces the child of branch element `index`.
     pub(crate) fn set_child(&mut self, index: usize, child: u64) {
-        let at = Self::element_at(index) + 8;
+        let at = element_at(index) + 8;
         self.bytes[at..at + 8].copy_from_slice(&child.to_le_bytes());
     }
 
     /// The first element at `index` or behind it whose child is one that `wanted` takes by the highest byte of its id.
     #[inline]
     pub(crate) fn next_child(&self, index: usize, wanted: impl Fn(u8) -> bool) -> Option<usize> {
-        let elements = self.bytes.get(Self::element_at(index)..Self::element_at(self.count()))?;
+        let elements = self.bytes.get(element_at(index)..element_at(self.count()))?;
         elements.chunks_exact(ELEMENT_BYTES).position(|element| wanted(element[15])).map(|at| index + at)
     }
 
     /// The child of branch element `index`.
     #[inline]
     pub(crate) fn child(&self, index: usize) -> u64 {
-        let at = Self::element_at(index) + 8;
+        let at = element_at(index) + 8;
         let mut word = [0; 8];
         word.copy_from_slice(&self.bytes[at..at + 8]);
         u64::from_le_bytes(word)
@@ -421,7 +309,7 @@ impl Image {
     /// The key or separator of element `index`.
     #[inline]
     pub(crate) fn key(&self, index: usize) -> &[u8] {
-        let element = Self::element_at(index);
+        let element = element_at(index);
         let length = self.word(element + if self.is_leaf() { 8 } else { 4 }) as usize;
         let start = self.data_at(index);
         &self.bytes[start..start + length]
@@ -429,7 +317,7 @@ impl Image {
 
     /// Whether any element is a bucket.
     pub(crate) fn has_bucket(&self) -> bool {
-        self.is_leaf() && (0..self.count()).any(|index| self.word(Self::element_at(index)) & BUCKET_FLAG != 0)
+        self.is_leaf() && (0..self.count()).any(|index| self.word(element_at(index)) & BUCKET_FLAG != 0)
     }
 
     /// Where to split so that the left part fills at most `threshold` bytes: bbolt's rule. The left part has 2 elements or more, the right 3 or more.
@@ -443,7 +331,7 @@ impl Image {
         let mut index = 2;
         while index < count - 3 {
             // Size of a page with the elements up to and including this one.
-            let size = Self::element_at(index + 1) + (self.data_at(index + 1) - first);
+            let size = element_at(index + 1) + (self.data_at(index + 1) - first);
             if size > threshold {
                 break;
             }
@@ -456,10 +344,10 @@ impl Image {
     pub(crate) fn split_off(&mut self, index: usize, right: &mut Self) {
         let count = self.count();
         let moved = count - index;
-        let elements_end = Self::element_at(count);
+        let elements_end = element_at(count);
         let place = self.data_at(index);
         debug_assert_eq!(right.size(), PAGE_HEADER_BYTES);
-        right.bytes.extend_from_slice(&self.bytes[Self::element_at(index)..elements_end]);
+        right.bytes.extend_from_slice(&self.bytes[element_at(index)..elements_end]);
         right.bytes.extend_from_slice(&self.bytes[place..]);
         right.set_count(moved);
         right.shrunk = self.shrunk;
@@ -468,8 +356,8 @@ impl Image {
         let left_data = place - elements_end;
         right.shift_positions(0..moved, (left_data as u32).wrapping_neg());
         // Left: the elements that went make the array shorter, the data stays in order.
-        self.bytes.copy_within(elements_end..place, Self::element_at(index));
-        self.bytes.truncate(Self::element_at(index) + left_data);
+        self.bytes.copy_within(elements_end..place, element_at(index));
+        self.bytes.truncate(element_at(index) + left_data);
         self.set_count(index);
         self.shift_positions(0..index, ((ELEMENT_BYTES * moved) as u32).wrapping_neg());
     }
@@ -478,40 +366,40 @@ impl Image {
     pub(crate) fn fitting(&self, limit: usize) -> (usize, usize) {
         let first = self.data_at(0);
         let sizes = (1..=self.count())
-            .map(|count| (count, Self::element_at(count) + (self.data_at(count) - first)))
+            .map(|count| (count, element_at(count) + (self.data_at(count) - first)))
             .take_while(|&(_, size)| size <= limit);
         sizes.last().unwrap_or((0, PAGE_HEADER_BYTES))
     }
 
     /// Moves the elements from `index` on to the front of `right`, whose keys are above all of this one's. Gives the memory that is left over.
-    pub(crate) fn pour_right(&mut self, index: usize, right: &mut Self, memory: Vec<u8>) -> Vec<u8> {
+    pub(crate) fn pour_right(&mut self, index: usize, right: &mut Self, memory: Memory) -> Memory {
         let mut moved = self.cut(index, memory);
         moved.append(right);
         right.take_elements(moved)
     }
 
     /// Moves the elements before `index` to the end of `left`, whose keys are below all of this one's. Gives the memory that is left over.
-    pub(crate) fn pour_left(&mut self, index: usize, left: &mut Self, memory: Vec<u8>) -> Vec<u8> {
+    pub(crate) fn pour_left(&mut self, index: usize, left: &mut Self, memory: Memory) -> Memory {
         let kept = self.cut(index, memory);
         left.append(self);
         self.take_elements(kept)
     }
 
     /// Cuts the elements from `index` on off, into an image in `memory`.
-    fn cut(&mut self, index: usize, memory: Vec<u8>) -> Self {
-        let mut rest = Self::empty((Memory::Heap(memory), 0), PageKind::Leaf);
-        rest.is_leaf = self.is_leaf;
+    fn cut(&mut self, index: usize, memory: Memory) -> Self {
+        let kind = if self.is_leaf { PageKind::Leaf } else { PageKind::Branch };
+        let mut rest = Self::empty((memory, 0), kind);
         self.split_off(index, &mut rest);
         rest
     }
 
     /// Becomes the page of `other`'s elements, where it lies; the memory that this leaves over.
-    fn take_elements(&mut self, other: Self) -> Vec<u8> {
+    fn take_elements(&mut self, other: Self) -> Memory {
         self.count = other.count;
-        let Memory::Heap(mut new) = other.bytes else { return Vec::new() };
+        let mut new = other.bytes;
         new[..8].copy_from_slice(&self.bytes[..8]);
-        if let Memory::Heap(own) = &mut self.bytes {
-            return std::mem::replace(own, new);
+        if self.bytes.is_heap() && new.is_heap() {
+            return std::mem::replace(&mut self.bytes, new);
         }
         self.bytes.clear();
         self.bytes.extend_from_slice(&new);
@@ -522,11 +410,11 @@ impl Image {
     pub(crate) fn append(&mut self, right: &Self) {
         let (count, added) = (self.count(), right.count());
         self.head_changed |= count == 0;
-        let elements_end = Self::element_at(count);
+        let elements_end = element_at(count);
         let old_end = self.bytes.len();
         let left_data = old_end - elements_end;
-        let right_elements = &right.bytes[PAGE_HEADER_BYTES..Self::element_at(added)];
-        let right_data = &right.bytes[Self::element_at(added)..];
+        let right_elements = &right.bytes[PAGE_HEADER_BYTES..element_at(added)];
+        let right_data = &right.bytes[element_at(added)..];
         self.bytes.resize(old_end + right_elements.len() + right_data.len());
         let shifted = elements_end + right_elements.len();
         self.bytes.copy_within(elements_end..old_end, shifted);
@@ -542,8 +430,8 @@ impl Image {
 mod tests {
     use super::*;
 
-    fn leaf_of(pairs: &[(Vec<u8>, Vec<u8>)]) -> Image {
-        let mut image = Image::empty((Memory::Heap(Vec::new()), 0), PageKind::Leaf);
+    pub(super) fn leaf_of(pairs: &[(Vec<u8>, Vec<u8>)]) -> Image {
+        let mut image = Image::empty((Memory::heap(0), 0), PageKind::Leaf);
         for (index, (key, value)) in pairs.iter().enumerate() {
             image.insert(index, key, Rest::Leaf { flags: 0, value });
         }
@@ -551,7 +439,7 @@ mod tests {
     }
 
     /// Every element as the page codec reads it, and the layout a strict check asks for.
-    fn pairs_of(image: &Image) -> Vec<(Vec<u8>, Vec<u8>)> {
+    pub(super) fn pairs_of(image: &Image) -> Vec<(Vec<u8>, Vec<u8>)> {
         let leaf = image.page(9).leaf().unwrap();
         let mut end = PAGE_HEADER_BYTES + ELEMENT_BYTES * leaf.count();
         let pairs = (0..leaf.count()).map(|index| {
@@ -594,7 +482,7 @@ mod tests {
                     pairs[index].1 = value;
                 }
                 6 => {
-                    let mut right = Image::empty((Memory::Heap(Vec::new()), 0), PageKind::Leaf);
+                    let mut right = Image::empty((Memory::heap(0), 0), PageKind::Leaf);
                     image.split_off(index, &mut right);
                     assert_eq!(pairs_of(&image), pairs[..index]);
                     assert_eq!(pairs_of(&right), pairs[index..]);
@@ -605,7 +493,7 @@ mod tests {
             assert_eq!(pairs_of(&image), pairs);
         }
         let page = image.page(9);
-        let mut copy = Image::empty((Memory::Heap(Vec::new()), 0), page.kind());
+        let mut copy = Image::empty((Memory::heap(0), 0), page.kind());
         copy.fill_from(&page).unwrap();
         assert_eq!(pairs_of(&copy), pairs);
     }
@@ -616,10 +504,10 @@ mod tests {
             (0..20_u8).map(|key| (vec![key; 1 + key as usize % 3], vec![key; key as usize])).collect();
         for (cut, at) in [(12, 5), (12, 11), (19, 1), (1, 0)] {
             let (mut left, mut right) = (leaf_of(&all[..cut]), leaf_of(&all[cut..]));
-            left.pour_right(at, &mut right, Vec::new());
+            left.pour_right(at, &mut right, Memory::heap(0));
             assert_eq!((pairs_of(&left), pairs_of(&right)), (all[..at].to_vec(), all[at..].to_vec()));
             let (mut left, mut right) = (leaf_of(&all[..at]), leaf_of(&all[at..]));
-            right.pour_left(cut - at, &mut left, Vec::new());
+            right.pour_left(cut - at, &mut left, Memory::heap(0));
             assert_eq!((pairs_of(&left), pairs_of(&right)), (all[..cut].to_vec(), all[cut..].to_vec()));
         }
         let image = leaf_of(&all);
@@ -633,7 +521,7 @@ mod tests {
 
     #[test]
     fn branches_are_edited_by_the_same_routines() {
-        let mut image = Image::empty((Memory::Heap(Vec::new()), 0), PageKind::Branch);
+        let mut image = Image::empty((Memory::heap(0), 0), PageKind::Branch);
         for (index, key) in [b"a".as_slice(), b"ccc", b"ee"].into_iter().enumerate() {
             image.insert(index, key, Rest::Branch { child: index as u64 });
         }

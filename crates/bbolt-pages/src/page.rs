@@ -14,6 +14,8 @@
 //!                                                                                             64 txid     72 checksum
 //! ```
 
+mod search;
+
 use std::cmp::Ordering;
 
 use crate::error::{Damage, Rule};
@@ -671,7 +673,7 @@ impl<'a> Leaf<'a> {
     /// As [`Leaf::element`], for the elements that were looked at.
     #[inline]
     pub fn search(&self, key: &[u8]) -> Result<(usize, bool), Damage> {
-        self.search_by(|other| compare_keys(other, key))
+        self.place_of(key)
     }
 
     /// As [`Leaf::search`], beginning where the key is expected.
@@ -720,7 +722,7 @@ impl Branch<'_> {
     /// As [`Branch::key`]; [`Rule::EmptyPage`] if there are no elements.
     #[inline]
     pub fn search(&self, key: &[u8]) -> Result<usize, Damage> {
-        self.search_by(|other| compare_keys(other, key))
+        self.child_at(|branch| branch.place_of(key))
     }
 
     /// As [`Branch::search`], beginning at the child that is expected.
@@ -743,10 +745,16 @@ impl Branch<'_> {
     /// As [`Branch::search`].
     #[inline]
     pub fn search_by(&self, compare: impl FnMut(&[u8]) -> Ordering) -> Result<usize, Damage> {
+        self.child_at(|branch| branch.lower_bound(compare))
+    }
+
+    /// The child whose separator is the last that is not above the place.
+    #[inline(always)]
+    fn child_at(&self, place: impl FnOnce(&Self) -> Result<(usize, bool), Damage>) -> Result<usize, Damage> {
         if self.count == 0 {
             return Err(fault(self.page, 10, Rule::EmptyPage, 0, 1));
         }
-        let (index, there) = self.lower_bound(compare)?;
+        let (index, there) = place(self)?;
         Ok(if there { index } else { index.saturating_sub(1) })
     }
 }

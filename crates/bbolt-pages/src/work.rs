@@ -18,9 +18,10 @@ use crate::bucket::{Bucket, Root};
 use crate::cursor::{MAX_DEPTH, too_deep, wrong_kind};
 use crate::error::{Damage, Result, Rule, Usage};
 use crate::free::Run;
-use crate::image::{Image, Memory, Rest};
+use crate::image::{Image, Memory, Rest, Splice};
 use crate::page::{
-    BUCKET_FLAG, BUCKET_HEADER_BYTES, BucketHeader, PAGE_HEADER_BYTES, Page, PageHeader, PageKind,
+    BUCKET_FLAG, BUCKET_HEADER_BYTES, BucketHeader, MAX_ELEMENTS, PAGE_HEADER_BYTES, Page, PageHeader,
+    PageKind,
 };
 use crate::source::Source;
 use crate::stats::TxStats;
@@ -31,6 +32,8 @@ const IMAGE_BIT: u64 = 1 << 63;
 pub(crate) const DEFAULT_FILL_PERCENT: f64 = 0.5;
 /// What an image may not outgrow, so that every position in it can be read back.
 const MAX_IMAGE_BYTES: usize = (1 << 31) - 1;
+/// Most bytes of an element that is put in while its page is copied.
+const MAX_SPLICED_BYTES: usize = 1 << 28;
 /// Memory of dropped images that is kept for the next ones.
 const SPARE_IMAGES: usize = 4096;
 /// The same where images lie in the writable map, and only those that outgrow their page or find none on the heap.
@@ -94,7 +97,7 @@ pub(crate) trait Allocate {
 pub(crate) struct Work {
     images: Vec<Option<Image>>,
     vacant: Vec<u32>,
-    spare: Vec<Vec<u8>>,
+    spare: Vec<Memory>,
     /// How much that is: every commit asks, and there may be thousands.
     spare_bytes: u64,
     open: Vec<Open>,
@@ -154,17 +157,16 @@ impl Work {
         if home != 0 {
             self.homes.push(home);
         }
-        if let Memory::Heap(bytes) = memory
-            && self.spare.len() < if self.at_home { SPARE_AT_HOME } else { SPARE_IMAGES }
-            && (1..=4 * self.page_size).contains(&bytes.capacity())
+        if self.spare.len() < if self.at_home { SPARE_AT_HOME } else { SPARE_IMAGES }
+            && (1..=4 * self.page_size).contains(&memory.private_bytes())
         {
-            self.keep_bytes(bytes);
+            self.keep_bytes(memory);
         }
     }
 
-    fn keep_bytes(&mut self, bytes: Vec<u8>) {
-        self.spare_bytes += bytes.capacity() as u64;
-        self.spare.push(bytes);
+    fn keep_bytes(&mut self, memory: Memory) {
+        self.spare_bytes += memory.private_bytes() as u64;
+        self.spare.push(memory);
     }
 
     /// Bytes of private memory that images take, those kept for later included.
@@ -234,20 +236,16 @@ impl Work {
             }
             self.homes.push(home);
         }
-        self.heap()
-    }
-
-    fn heap(&mut self) -> (Memory, u64) {
-        (Memory::Heap(self.spare_bytes()), 0)
+        (self.heap(), 0)
     }
 
     /// Private memory for about a page.
-    fn spare_bytes(&mut self) -> Vec<u8> {
-        let Some(bytes) = self.spare.pop() else {
-            return Vec::with_capacity(self.page_size + self.page_size / 4);
+    fn heap(&mut self) -> Memory {
+        let Some(memory) = self.spare.pop() else {
+            return Memory::heap(self.page_size + self.page_size / 4);
         };
-        self.spare_bytes -= bytes.capacity() as u64;
-        bytes
+        self.spare_bytes -= memory.private_bytes() as u64;
+        memory
     }
 
     fn add(&mut self, image: Image) -> u64 {
@@ -262,22 +260,32 @@ impl Work {
 
     fn add_empty(&mut self, kind: PageKind) -> u64 {
         let memory = self.heap();
-        self.add(Image::empty(memory, kind))
+        self.add(Image::empty((memory, 0), kind))
     }
 
-    /// A copy of page `id` of the file, which this transaction thereby replaces.
-    fn copy_in(&mut self, base: &Source<'_>, id: u64) -> Result<u64> {
+    /// A copy of page `id` of the file, which this transaction thereby replaces; and whether `splice` was made on the way.
+    fn copy_in(&mut self, base: &Source<'_>, id: u64, splice: Option<&Splice<'_>>) -> Result<(u64, bool)> {
         let page = base.page(id)?;
+        let count = usize::from(page.count());
+        if count > MAX_ELEMENTS {
+            let (found, expected) = (count as u64, MAX_ELEMENTS as u64);
+            return Err(Damage { page: id, offset: 10, rule: Rule::ElementCount, found, expected }.into());
+        }
         let length = (page.bytes().len() / self.page_size) as u64;
         // In its place first: it is not moved when it is filled.
         let memory = self.memory(base);
         let new = self.add(Image::empty(memory, page.kind()));
-        if let Err(damage) = self.image_mut(new)?.fill_from(&page) {
+        let image = self.image_mut(new)?;
+        let spliced = match splice {
+            Some(splice) => page.leaf().is_ok_and(|leaf| image.fill_spliced(&leaf, splice)),
+            None => false,
+        };
+        if !spliced && let Err(damage) = image.fill_from(&page) {
             self.drop_image(new);
             return Err(damage.into());
         }
         self.freed.push(Run { start: id, length });
-        Ok(new)
+        Ok((new, spliced))
     }
 
     fn drop_image(&mut self, id: u64) {
@@ -312,8 +320,13 @@ impl Work {
                     let index = branch.search(key)?;
                     path.branches.push((id, index));
                     id = branch.child(index)?;
-                    // Nearly always it is read to be copied: all of it may come at once, beginning with what the search needs.
-                    base.prefetch_page(id);
+                    // Nearly always it is read to be copied: all of it may come at once, beginning with what the search needs. Of an
+                    // image the search reads up to a dozen lines, one after the other if they are not asked for.
+                    if is_image(id) {
+                        self.image(id)?.prefetch();
+                    } else {
+                        base.prefetch_page(id);
+                    }
                 }
                 PageKind::Branch => return Err(too_deep(id)),
                 kind => return Err(wrong_kind(id, kind)),
@@ -326,20 +339,28 @@ impl Work {
         Ok(self.page(base, path.leaf)?.leaf()?.places(path.index)?.0)
     }
 
-    /// Makes every page of a path an image. An error leaves a tree that is equal to the one before.
-    fn edit(&mut self, base: &Source<'_>, bucket: u32, path: &mut Path) -> Result<()> {
+    /// Makes every page of a path an image and then changes its leaf. An error leaves a tree that is equal to the one before.
+    fn edit(&mut self, base: &Source<'_>, bucket: u32, path: &mut Path, splice: &Splice<'_>) -> Result<()> {
+        let added = splice.added.map_or(0, |(key, _, value)| 16 + key.len() + value.len());
+        let mut spliced = false;
         for level in 0..=path.branches.len() {
-            let id = path.branches.get(level).map_or(path.leaf, |&(id, _)| id);
+            let (id, change) = match path.branches.get(level) {
+                Some(&(id, _)) => (id, None),
+                None => (path.leaf, Some(splice).filter(|_| added <= MAX_SPLICED_BYTES)),
+            };
             if is_image(id) {
                 continue;
             }
-            let new = self.copy_in(base, id)?;
+            let new;
+            (new, spliced) = self.copy_in(base, id, change)?;
             match level.checked_sub(1) {
                 None => self.open[bucket as usize].root = new,
                 Some(above) => {
                     let (parent, index) = path.branches[above];
                     let image = self.image(new)?;
-                    let differs = image.count() == 0 || image.key(0) != self.image(parent)?.key(index);
+                    let differs = (spliced && splice.index == 0)
+                        || image.count() == 0
+                        || image.key(0) != self.image(parent)?.key(index);
                     self.image_mut(new)?.head_changed = differs;
                     self.image_mut(parent)?.set_child(index, new);
                 }
@@ -350,6 +371,14 @@ impl Work {
             }
         }
         self.open[bucket as usize].touched = true;
+        if !spliced {
+            let leaf = self.image_mut(path.leaf)?;
+            if leaf.size() + added > MAX_IMAGE_BYTES {
+                let given = splice.added.map_or(0, |(_, _, value)| value.len() as u64);
+                return Err(Usage::ValueTooLarge { given }.into());
+            }
+            leaf.change(splice);
+        }
         Ok(())
     }
 
@@ -372,18 +401,10 @@ impl Work {
         if path.found && (self.flags_at(base, &path)? ^ flags) & BUCKET_FLAG != 0 {
             return Err(Usage::IncompatibleValue.into());
         }
-        self.edit(base, bucket, &mut path)?;
-        let page_size = self.page_size;
-        let leaf = self.image_mut(path.leaf)?;
-        if leaf.size() + 16 + key.len() + value.len() > MAX_IMAGE_BYTES {
-            return Err(Usage::ValueTooLarge { given: value.len() as u64 }.into());
-        }
-        if path.found {
-            leaf.set_value(path.index, flags, value);
-        } else {
-            leaf.insert(path.index, key, Rest::Leaf { flags, value });
-        }
-        if leaf.size() > page_size || leaf.is_full() {
+        let splice = Splice { index: path.index, removed: path.found, added: Some((key, flags, value)) };
+        self.edit(base, bucket, &mut path, &splice)?;
+        let leaf = self.image(path.leaf)?;
+        if leaf.size() > self.page_size || leaf.is_full() {
             self.relieve(base, bucket, path)?;
         }
         Ok(())
@@ -403,10 +424,9 @@ impl Work {
     }
 
     fn remove(&mut self, base: &Source<'_>, bucket: u32, path: &mut Path) -> Result<()> {
-        self.edit(base, bucket, path)?;
-        let leaf = self.image_mut(path.leaf)?;
-        leaf.remove(path.index);
-        leaf.shrunk = true;
+        let splice = Splice { index: path.index, removed: true, added: None };
+        self.edit(base, bucket, path, &splice)?;
+        self.image_mut(path.leaf)?.shrunk = true;
         Ok(())
     }
 
@@ -454,28 +474,35 @@ impl Work {
     /// splitting.
     fn relieve(&mut self, base: &Source<'_>, bucket: u32, mut path: Path) -> Result<()> {
         let fill_percent = self.open[bucket as usize].fill_percent;
-        let mut id = path.leaf;
-        // Another fill percent says how leaves are to be left when they are split.
-        if fill_percent == DEFAULT_FILL_PERCENT && self.shift(base, &path)? {
-            match path.branches.pop() {
-                Some((parent, _)) => id = parent,
-                None => return Ok(()),
-            }
-        }
+        // The page, and the element that came last.
+        let (mut id, mut newest) = (path.leaf, path.index);
         loop {
+            let image = self.image(id)?;
+            if image.size() <= self.page_size && !image.is_full() {
+                return Ok(());
+            }
+            let parent = path.branches.pop();
+            // Another fill percent says how pages are to be left when they are split.
+            if fill_percent == DEFAULT_FILL_PERCENT
+                && let Some(place) = parent
+                && self.shift(base, place, id, newest)?
+            {
+                (id, newest) = place;
+                continue;
+            }
             let pieces = self.split(base, id, fill_percent)?;
             if pieces.is_empty() {
                 return Ok(());
             }
-            match path.branches.pop() {
+            match parent {
                 Some((parent, index)) => {
                     self.adopt(parent, index, &pieces)?;
-                    id = parent;
+                    (id, newest) = (parent, index + pieces.len());
                 }
                 None => {
                     let root = self.raise(id, &pieces)?;
                     self.open[bucket as usize].root = root;
-                    id = root;
+                    (id, newest) = (root, pieces.len());
                 }
             }
         }
@@ -559,8 +586,7 @@ impl Work {
         let root = if header.root == 0 {
             // The parent's page may change under it, so an inline bucket gets an image of its own at once.
             let leaf = BucketHeader::inline_leaf(element.value, path.leaf)?;
-            let memory = Memory::Heap(Vec::with_capacity(self.page_size));
-            let mut image = Image::empty((memory, 0), PageKind::Leaf);
+            let mut image = Image::empty((Memory::heap(element.value.len()), 0), PageKind::Leaf);
             image.fill_from_leaf(&leaf)?;
             self.add(image)
         } else {
@@ -807,9 +833,7 @@ impl Work {
         for &(page, slot) in &self.writes {
             if let Some(Some(image)) = self.images.get_mut(slot as usize) {
                 let pages = image.size().div_ceil(self.page_size);
-                image.seal(page, pages as u32 - 1);
-                image.pad(pages * self.page_size);
-                write(page, image.bytes())?;
+                write(page, image.sealed(page, pages as u32 - 1, pages * self.page_size))?;
             }
         }
         Ok(())

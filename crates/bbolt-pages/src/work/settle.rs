@@ -114,7 +114,7 @@ impl Work {
             return Ok(None);
         }
         if !is_image(left) {
-            left = self.copy_in(base, left)?;
+            left = self.copy_in(base, left, None)?.0;
             self.image_mut(id)?.set_child(left_index, left);
         }
         let right_image = if is_image(right) {
@@ -122,7 +122,7 @@ impl Work {
         } else {
             let page = base.page(right)?;
             let length = (page.bytes().len() / self.page_size) as u64;
-            let mut image = Image::empty(self.heap(), page.kind());
+            let mut image = Image::empty((self.heap(), 0), page.kind());
             image.fill_from(&page)?;
             self.freed.push(Run { start: right, length });
             Some(image)
