@@ -830,7 +830,13 @@ impl Work {
 
     /// The pages to write, in ascending order, each padded with zeros.
     pub(crate) fn for_each_write(&mut self, mut write: impl FnMut(u64, &[u8]) -> Result<()>) -> Result<()> {
-        for &(page, slot) in &self.writes {
+        for (number, &(page, slot)) in self.writes.iter().enumerate() {
+            // An image was changed a thousand others ago: the next one comes while the system writes this one.
+            if let Some(&(_, next)) = self.writes.get(number + 1)
+                && let Some(Some(image)) = self.images.get(next as usize)
+            {
+                image.prefetch();
+            }
             if let Some(Some(image)) = self.images.get_mut(slot as usize) {
                 let pages = image.size().div_ceil(self.page_size);
                 write(page, image.sealed(page, pages as u32 - 1, pages * self.page_size))?;
