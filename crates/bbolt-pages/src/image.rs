@@ -217,7 +217,7 @@ impl Image {
     pub(crate) fn change(&mut self, splice: &Splice<'_>) {
         match *splice {
             Splice { index, removed: true, added: Some((_, flags, value)) } => {
-                self.set_value(index, flags, value)
+                self.set_value(index, flags, value);
             }
             Splice { index, removed: false, added: Some((key, flags, value)) } => {
                 self.insert(index, key, Rest::Leaf { flags, value });
