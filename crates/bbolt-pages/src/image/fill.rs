@@ -258,10 +258,10 @@ mod tests {
         let whole = [image.bytes(), &[0; 50]].concat();
         let value = vec![7; 20];
         let values = [value];
-        for splice in splices(6, &values) {
+        for splice in splices(6, &values).step_by(if cfg!(miri) { 6 } else { 1 }) {
             let page = Leaf::of(&whole, 9, 6).unwrap();
             assert!(empty().fill_spliced(&page, &splice));
-            for at in (16..16 + 6 * 16).step_by(4).filter(|at| at % 16 != 0) {
+            for at in (16..16 + 6 * 16).step_by(if cfg!(miri) { 20 } else { 4 }).filter(|at| at % 16 != 0) {
                 for value in [0, 1, 13, 15, 40, 1 << 28, u32::MAX - 14, u32::MAX] {
                     let mut bytes = whole.clone();
                     if bytes[at..at + 4] == u32::to_le_bytes(value) {
