@@ -16,25 +16,28 @@ use crate::batch::SoaBatch;
 /// In the owner's word: somebody found nothing, and asks the owner for what lies in its lane.
 const ASKED: usize = 1;
 
-/// `N` batches for several threads: free ones in a list that all of them reach, and up to half of them in a lane that belongs to one thread.
+/// `N` batches for several threads: free ones in a list that all of them reach, and up to half of them in a lane that belongs to one thread. What comes back
+/// on other threads while the lane has an owner is strung together, and taken all at once.
 ///
 /// # Invariants
 ///
-/// 1. An index below `N` is in one place: in `free`, in `lane` below its length, or with the one `SharedSlot` that reaches its batch.
+/// 1. An index below `N` is in one place: in `free`, in `lane` below its length, in `returned` or with the thread that has just taken all of that, or with the
+///    one `SharedSlot` that reaches its batch.
 /// 2. `owner` is 0 or a thread's token, perhaps with [`ASKED`]. From 0, or from the token of a thread that has ended, a thread changes it to its own
 ///    token; while the thread of a token lives, others set that bit and nothing else, and it alone takes it away, or writes 0.
 /// 3. `lane` is read for its indices and written only by the living thread whose token is in `owner`. Hence by one at a time, and what the last
 ///    one did comes before: it has written 0 with Release, or has ended (`ThreadToken::is_living`).
 /// 4. What the last user of an index did comes before what the next one does: on the way through `free` by its promise 2, on the way through
-///    the lane by 3.
+///    the lane by 3, on the way through `returned` by the Release in `push` and the Acquire in `take_all`.
 #[derive(Debug)]
 pub(crate) struct Shard<const N: usize> {
     /// Read by everybody, written seldom: on a cache line of its own.
     owner: CachePadded<AtomicUsize>,
     lane: CachePadded<Lane<N>>,
     free: CachePadded<SlotList<[Link; N]>>,
+    returned: CachePadded<Returned<N>>,
     batches: [UnsafeCell<SoaBatch>; N],
-    /// For figures only, so every access is relaxed: which indices are not in `free` (each word written by its index's holder alone), and how
+    /// For figures only, so every access is relaxed: which indices are neither in `free` nor in `returned` (each word written by its index's holder alone), and how
     /// many there ever were of them. The list gives a fresh index only when all lower ones are out.
     out: [AtomicU32; N],
     high_water: AtomicU32,
@@ -45,6 +48,48 @@ pub(crate) struct Shard<const N: usize> {
 struct Lane<const N: usize> {
     len: AtomicUsize,
     stack: [AtomicU32; N],
+}
+
+/// Indices that came back on other threads than the owner's, strung together. Anybody may add one or take all, so an index that is seen at the head twice
+/// is no other the second time.
+#[derive(Debug)]
+struct Returned<const N: usize> {
+    /// The one that came last, plus 1; 0 for none.
+    head: AtomicU32,
+    /// For each index that is strung in, the one that came before it, plus 1; 0 for none. Written by its holder, on the way in.
+    before: [AtomicU32; N],
+}
+
+impl<const N: usize> Returned<N> {
+    /// Only for an index that is the caller's.
+    fn push(&self, index: u32) {
+        let Some(before) = self.before.get(index as usize) else { return };
+        // Relaxed: the exchange checks it.
+        let mut head = self.head.load(Ordering::Relaxed);
+        loop {
+            // Relaxed: published by the exchange.
+            before.store(head, Ordering::Relaxed);
+            // Release pairs with the Acquire in `take_all`. Every push exchanges, so that one sees what was done before earlier ones, too.
+            match self.head.compare_exchange_weak(head, index + 1, Ordering::Release, Ordering::Relaxed) {
+                Ok(_) => return,
+                Err(seen) => head = seen,
+            }
+        }
+    }
+
+    /// All of them, the latest first; they are the caller's.
+    #[inline]
+    fn take_all(&self) -> impl Iterator<Item = u32> {
+        // Mostly there are none, and a look is cheaper than an exchange.
+        let any = self.head.load(Ordering::Relaxed) != 0;
+        let mut next = if any { self.head.swap(0, Ordering::Acquire) } else { 0 };
+        core::iter::from_fn(move || {
+            let index = next.checked_sub(1)?;
+            // Relaxed: seen by the Acquire above. Before the index is given on, since whoever has it may write here.
+            next = self.before.get(index as usize)?.load(Ordering::Relaxed);
+            Some(index)
+        })
+    }
 }
 
 // SAFETY: by 1 and 4 no batch is reached by two threads at once, and a batch is plain words.
@@ -60,6 +105,7 @@ impl<const N: usize> Shard<N> {
             owner: CachePadded::new(AtomicUsize::new(0)),
             lane: CachePadded::new(Lane { len: AtomicUsize::new(0), stack: zeros() }),
             free: CachePadded::new(SlotList::array()),
+            returned: CachePadded::new(Returned { head: AtomicU32::new(0), before: zeros() }),
             batches: core::array::from_fn(|_| UnsafeCell::new(SoaBatch::new())),
             out: zeros(),
             high_water: AtomicU32::new(0),
@@ -130,6 +176,28 @@ impl<const N: usize> Shard<N> {
         Some(self.lend(index, self.lane.len.load(Ordering::Relaxed)))
     }
 
+    /// The batch that came back last on another thread than the owner's. All that came back so is in reach then: in the lane, if this is the calling
+    /// thread's shard (`mine`) and as far as it has room, and in the list.
+    pub(crate) fn take_returned(&self, mine: bool) -> Option<SharedSlot<'_, N>> {
+        let mut all = self.returned.take_all();
+        let first = all.next()?;
+        self.mark(first, 1);
+        let mut len = self.lane.len.load(Ordering::Relaxed);
+        for index in all {
+            match self.lane.stack.get(len) {
+                Some(top) if mine && len < Self::LANE_MAX => {
+                    self.mark(index, 1);
+                    top.store(index, Ordering::Relaxed);
+                    len += 1;
+                    self.lane.len.store(len, Ordering::Relaxed);
+                }
+                _ => self.give_far(index),
+            }
+        }
+        // 1: it was among those that this thread has just taken.
+        Some(self.lend(first, len))
+    }
+
     /// Puts what lies in the lane into the list. Only for the owner.
     fn empty_lane(&self) {
         let len = self.lane.len.load(Ordering::Relaxed);
@@ -198,6 +266,10 @@ impl<const N: usize> Shard<N> {
                 self.lane.len.store(len + 1, Ordering::Relaxed);
                 return;
             }
+        } else if self.owner.load(Ordering::Relaxed) != 0 {
+            // Relaxed: whoever the owner is, both ways lead back.
+            self.mark(index, 0);
+            return self.returned.push(index);
         }
         self.give_far(index);
     }

@@ -17,17 +17,18 @@ use crate::shard::{Shard, SharedSlot};
 /// `SHARDS` times `N` batches for several threads, in place.
 ///
 /// **Shards.** A thread's first request makes a shard its own that nobody owns, or whose thread has ended. Batches come back to the shard they are of: on the
-/// thread that owns it to a stack which nobody else touches, up to half of the shard; otherwise to a list that all threads reach. A request goes
-/// to the thread's own shard, and when that is empty to the lists of the others in turn.
+/// thread that owns it to a stack which nobody else touches, up to half of the shard; on others strung together, until somebody takes all of those at
+/// once; otherwise to a list that all threads reach. A request goes to the thread's own shard, and when that is empty to what others have in reach, in turn.
 ///
 /// **What others hold ready.** The stack of a thread that lives is out of reach for others. A request that finds nothing asks for it: the
 /// owner puts it on the list with its next call. So a pool of `n` shards serves one thread with all of its batches but half of those of the shards
 /// that other living threads own, at once; and with those too, once they were asked. The stack of a thread that has ended is anybody's.
 ///
-/// **Layout.** 256 bytes and three words a batch; each shard begins on cache lines of its own. No heap.
+/// **Layout.** 256 bytes and four words of 32 bits a batch; each shard begins on cache lines of its own. No heap.
 ///
-/// **Cost.** On a thread with a shard of its own 1 to 2 ns each way, no atomic read-modify-write. On others, and for batches that come back on another
-/// thread, one compare-and-swap each way, 9 to 13 ns while nobody else is at that shard's list.
+/// **Cost.** On a thread with a shard of its own 1 to 2 ns each way, no atomic read-modify-write. A batch that comes back on another
+/// thread costs one compare-and-swap there, and its owner one exchange for all that came back meanwhile. On threads without a shard one of them each way, 9 to
+/// 13 ns while nobody else is at that shard.
 ///
 /// ```
 /// use bolt_triple::{ShardedPool, Triple};
@@ -59,7 +60,7 @@ impl<const SHARDS: usize, const N: usize> ShardedPool<SHARDS, N> {
     ///
     /// # Errors
     /// [`PoolError::InvalidSize`] above eight; [`PoolError::ExhaustedCapacity`] when nothing was found. If fewer are in use than there are, the rest lies ready
-    /// near other threads and was asked for: try again later.
+    /// near other threads and was asked for, or is on its way through one: try again later.
     #[inline]
     pub fn get_soa_near(&self, home: usize, len: usize) -> Result<SharedSoa<'_, N>, PoolError> {
         let len = BatchLen::new(len)?;
@@ -98,11 +99,13 @@ impl<const SHARDS: usize, const N: usize> ShardedPool<SHARDS, N> {
         let in_turn = || from_home.iter().chain(before);
         let mine = in_turn().find(|shard| shard.is_mine(me));
         if let Some(shard) = mine.or_else(|| in_turn().find(|shard| shard.claim(me)))
-            && let Some(slot) = shard.take_near().or_else(|| shard.take_far())
+            && let Some(slot) =
+                shard.take_near().or_else(|| shard.take_returned(true)).or_else(|| shard.take_far())
         {
             return Ok(slot);
         }
-        if let Some(slot) = in_turn().find_map(|shard| shard.take_far()) {
+        let anywhere = || in_turn().find_map(|shard| shard.take_returned(false).or_else(|| shard.take_far()));
+        if let Some(slot) = anywhere() {
             return Ok(slot);
         }
         let mut idle = 0;
@@ -118,7 +121,7 @@ impl<const SHARDS: usize, const N: usize> ShardedPool<SHARDS, N> {
             }
         }
         // Perhaps somebody returned one meanwhile; one look more is all.
-        in_turn().find_map(|shard| shard.take_far()).ok_or(PoolError::ExhaustedCapacity {
+        anywhere().ok_or(PoolError::ExhaustedCapacity {
             in_use: (SHARDS * N).saturating_sub(idle),
             total: SHARDS * N,
         })

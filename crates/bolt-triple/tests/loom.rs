@@ -2,7 +2,7 @@
 //!
 //! Run: `cargo xtask loom bolt-triple`. A batch is touched at both ends of each loan, so loom reports two loans of one batch that are not ordered.
 //! The ring and the list beneath have models of their own in bolt-sync, the list's with three threads; with the tokens and their ends three threads are more
-//! than loom gets through, so here there are two.
+//! than loom gets through where all of them take, so there are two then.
 #![cfg(bolt_loom)]
 
 use std::panic::catch_unwind;
@@ -169,6 +169,123 @@ fn a_batch_returned_elsewhere_is_seen_whole() {
         assert_eq!(pool.capacity_usage().soa_buffers_in_use, 1);
         drop(soa);
     });
+}
+
+/// Two batches of one shard come back on two other threads while their owner takes what has come back.
+#[test]
+fn what_comes_back_elsewhere_is_taken_whole_and_once() {
+    bounded(2, || {
+        let pool: &'static ShardedPool<1, 2> = Box::leak(Box::new(ShardedPool::new()));
+        let sent = [1, 2].map(|value| {
+            let mut soa = pool.get_soa_near(0, 1).unwrap();
+            soa.set(0, Triple::new(value, value, value)).unwrap();
+            soa
+        });
+        let others = sent.map(|soa| {
+            thread::spawn(move || {
+                let mut soa = soa;
+                let value = soa.get(0).unwrap().subject + 10;
+                soa.set(0, Triple::new(value, value, value)).unwrap();
+            })
+        });
+        let early = pool.get_soa_near(0, 1).ok().map(|soa| soa.get(0).unwrap());
+        assert!(early.is_none_or(|triple| [11, 12].contains(&triple.subject)), "{early:?}");
+        others.into_iter().for_each(|other| other.join().unwrap());
+        let both = [pool.get_soa_near(0, 1).unwrap(), pool.get_soa_near(0, 1).unwrap()];
+        assert!(pool.get_soa_near(0, 1).is_err(), "a batch is there twice");
+        assert_eq!(pool.capacity_usage().soa_buffers_in_use, 2);
+        drop(both);
+    });
+}
+
+/// What comes back elsewhere, as a chain of two cells; with a piece taken out of it: the return releases nothing, the taking acquires nothing, or the
+/// taking looks first and forgets afterwards.
+struct ChainTwin<const RELEASE: bool, const ACQUIRE: bool, const EXCHANGE: bool> {
+    head: AtomicU32,
+    before: [AtomicU32; 2],
+    cells: [UnsafeCell<u64>; 2],
+}
+
+// SAFETY: loom reports every unordered pair of accesses itself; that report is the test.
+unsafe impl<const R: bool, const A: bool, const E: bool> Sync for ChainTwin<R, A, E> {}
+
+impl<const RELEASE: bool, const ACQUIRE: bool, const EXCHANGE: bool> ChainTwin<RELEASE, ACQUIRE, EXCHANGE> {
+    fn write(&self, index: u32) {
+        self.cells[index as usize].with_mut(|cell| {
+            // SAFETY: valid for the call; exclusive access is what loom checks.
+            unsafe { *cell += 1 }
+        });
+    }
+
+    fn give(&self, index: u32) {
+        let order = if RELEASE { Ordering::Release } else { Ordering::Relaxed };
+        let mut head = self.head.load(Ordering::Relaxed);
+        loop {
+            self.before[index as usize].store(head, Ordering::Relaxed);
+            match self.head.compare_exchange_weak(head, index + 1, order, Ordering::Relaxed) {
+                Ok(_) => return,
+                Err(seen) => head = seen,
+            }
+        }
+    }
+
+    /// How many it took.
+    fn take_all(&self) -> u32 {
+        let order = if ACQUIRE { Ordering::Acquire } else { Ordering::Relaxed };
+        let mut next = if EXCHANGE {
+            self.head.swap(0, order)
+        } else {
+            let seen = self.head.load(order);
+            self.head.store(0, Ordering::Relaxed);
+            seen
+        };
+        let mut taken = 0;
+        while let Some(index) = next.checked_sub(1) {
+            next = self.before[index as usize].load(Ordering::Relaxed);
+            self.write(index);
+            taken += 1;
+        }
+        taken
+    }
+
+    fn model() {
+        let zero = || AtomicU32::new(0);
+        let cells = [UnsafeCell::new(0), UnsafeCell::new(0)];
+        let twin = Arc::new(Self { head: zero(), before: [zero(), zero()], cells });
+        let others = [0, 1].map(|index| {
+            let there = twin.clone();
+            thread::spawn(move || {
+                there.write(index);
+                there.give(index);
+            })
+        });
+        let early = twin.take_all();
+        others.into_iter().for_each(|other| other.join().unwrap());
+        assert_eq!(early + twin.take_all(), 2, "one was lost, or is there twice");
+    }
+}
+
+#[test]
+fn the_chain_twin_with_nothing_removed_passes() {
+    bounded(3, ChainTwin::<true, true, true>::model);
+}
+
+#[test]
+fn broken_chain_twin_that_returns_relaxed_fails() {
+    let verdict = catch_unwind(|| bounded(3, ChainTwin::<false, true, true>::model));
+    assert!(verdict.is_err(), "the model did not notice that a return no longer releases");
+}
+
+#[test]
+fn broken_chain_twin_that_takes_relaxed_fails() {
+    let verdict = catch_unwind(|| bounded(3, ChainTwin::<true, false, true>::model));
+    assert!(verdict.is_err(), "the model did not notice that the taking no longer acquires");
+}
+
+#[test]
+fn broken_chain_twin_that_looks_and_then_takes_fails() {
+    let verdict = catch_unwind(|| bounded(3, ChainTwin::<true, true, false>::model));
+    assert!(verdict.is_err(), "the model did not notice that a return between look and taking is lost");
 }
 
 /// The owner is asked by a thread that found nothing, and puts what it holds ready on the list with its next call.
