@@ -12,8 +12,8 @@ use std::rc::Rc;
 use crate::MAX_KEY_BYTES;
 use crate::error::{Damage, Error, Result, Rule};
 use crate::page::{
-    BUCKET_FLAG, BUCKET_HEADER_BYTES, Branch, BucketHeader, ELEMENT_BYTES, FIRST_DATA_PAGE, Leaf, Meta,
-    MetaFault, NO_FREELIST, PAGE_HEADER_BYTES, PageHeader, PageKind,
+    BUCKET_FLAG, BUCKET_HEADER_BYTES, Branch, BucketHeader, FIRST_DATA_PAGE, Leaf, Meta, MetaFault,
+    NO_FREELIST, PAGE_HEADER_BYTES, PageHeader, PageKind, element_at,
 };
 use crate::raw_file::RawFile;
 
@@ -554,7 +554,7 @@ impl<'a> Walk<'a> {
             self.lost(Damage { page, offset: 10, rule: Rule::EmptyPage, found: 0, expected: 1 }, bucket);
             return;
         }
-        let mut expected = PAGE_HEADER_BYTES + ELEMENT_BYTES * count;
+        let mut expected = element_at(count);
         let mut keys: Vec<Rc<[u8]>> = Vec::with_capacity(count);
         let mut previous: Option<&[u8]> = None;
         for index in 0..count {
@@ -575,7 +575,7 @@ impl<'a> Walk<'a> {
         self.rest(branch.bytes(), expected, page, count, bucket);
         for index in (0..count).rev() {
             let Ok(id) = branch.child(index) else { return };
-            let offset = (PAGE_HEADER_BYTES + ELEMENT_BYTES * index + 8) as u64;
+            let offset = (element_at(index) + 8) as u64;
             let high = keys.get(index + 1).cloned().or_else(|| visit.high.clone());
             let low = Some(Rc::clone(&keys[index]));
             let place = Place { page, offset };
@@ -585,7 +585,7 @@ impl<'a> Walk<'a> {
 
     /// Data begins where the last element's ended; says where element `index` stands.
     fn laid_out(&mut self, page: u64, index: usize, start: usize, expected: usize, bucket: usize) -> Place {
-        let at = Place { page, offset: (PAGE_HEADER_BYTES + ELEMENT_BYTES * index) as u64 };
+        let at = Place { page, offset: element_at(index) as u64 };
         if start != expected {
             self.error(at, Rule::ElementLayout, start as u64, expected as u64, bucket);
         }
@@ -619,14 +619,14 @@ impl<'a> Walk<'a> {
     fn rest(&mut self, bytes: &[u8], end: usize, page: u64, count: usize, bucket: usize) {
         let Some(rest) = bytes.get(end..) else { return };
         if let Some(at) = rest.iter().position(|&byte| byte != 0) {
-            let place = Place { page, offset: (PAGE_HEADER_BYTES + ELEMENT_BYTES * count.max(1) - 4) as u64 };
+            let place = Place { page, offset: (element_at(count.max(1)) - 4) as u64 };
             self.warn(place, Rule::ElementLayout, (end + at) as u64, end as u64, bucket);
         }
     }
 
     fn leaf(&mut self, leaf: &Leaf<'_>, frame: &Frame<'_>) {
         let (page, bucket, count) = (leaf.page(), frame.bucket, leaf.count());
-        let mut expected = PAGE_HEADER_BYTES + ELEMENT_BYTES * count;
+        let mut expected = element_at(count);
         let mut previous: Option<&[u8]> = None;
         for index in 0..count {
             let (flags, (start, middle, end)) = match leaf.places(index) {
@@ -725,7 +725,7 @@ fn looks_like_inline_bucket(value: &[u8]) -> bool {
         return false;
     };
     let Ok(leaf) = BucketHeader::inline_leaf(value, 0) else { return false };
-    let first = PAGE_HEADER_BYTES + ELEMENT_BYTES * leaf.count();
+    let first = element_at(leaf.count());
     let end = (0..leaf.count()).try_fold(first, |expected, index| match leaf.places(index) {
         Ok((0, (start, _, end))) if start == expected => Some(end),
         _ => None,

@@ -7,8 +7,11 @@
 mod fill;
 mod memory;
 
-use crate::map::fetch;
-use crate::page::{BUCKET_FLAG, ELEMENT_BYTES, MAX_ELEMENTS, PAGE_HEADER_BYTES, Page, PageHeader, PageKind};
+use crate::map::{LINE_BYTES, fetch};
+use crate::page::{
+    BUCKET_FLAG, ELEMENT_BYTES, MAX_ELEMENTS, PAGE_HEADER_BYTES, Page, PageHeader, PageKind, element_at,
+};
+use crate::source::ROOM_LINES;
 
 pub(crate) use fill::Splice;
 pub(crate) use memory::Memory;
@@ -34,16 +37,6 @@ pub(crate) enum Rest<'a> {
     Leaf { flags: u32, value: &'a [u8] },
     Branch { child: u64 },
 }
-
-/// Where element `index` stands.
-#[inline]
-fn element_at(index: usize) -> usize {
-    PAGE_HEADER_BYTES + ELEMENT_BYTES * index
-}
-
-/// Bytes of a line, and the most lines of an image that are asked for at once.
-const LINE_BYTES: usize = 64;
-const PAGE_LINES: usize = 64;
 
 impl Image {
     /// An empty page of `kind` in `memory`, which is page `home` of the file, or 0.
@@ -131,7 +124,8 @@ impl Image {
     /// Asks the processor for all that is in use.
     #[inline]
     pub(crate) fn prefetch(&self) {
-        fetch(self.bytes.as_ptr(), self.bytes.len().div_ceil(LINE_BYTES).min(PAGE_LINES) as u64);
+        let lines = self.bytes.len().div_ceil(LINE_BYTES) as u64;
+        fetch(self.bytes.as_ptr(), lines.min(ROOM_LINES));
     }
 
     #[inline]
@@ -441,7 +435,7 @@ mod tests {
     /// Every element as the page codec reads it, and the layout a strict check asks for.
     pub(super) fn pairs_of(image: &Image) -> Vec<(Vec<u8>, Vec<u8>)> {
         let leaf = image.page(9).leaf().unwrap();
-        let mut end = PAGE_HEADER_BYTES + ELEMENT_BYTES * leaf.count();
+        let mut end = element_at(leaf.count());
         let pairs = (0..leaf.count()).map(|index| {
             let (_, (start, _, stop)) = leaf.places(index).unwrap();
             assert_eq!(start, end, "packed");

@@ -11,15 +11,13 @@ use crate::bucket::Root;
 use crate::cursor::{MAX_DEPTH, too_deep, wrong_kind};
 use crate::digest::{ChildGuess, Digests, LeafGuess};
 use crate::error::Result;
-use crate::page::{Branch, ELEMENT_BYTES, Leaf, LeafElement, PAGE_HEADER_BYTES, PageKind, compare_keys};
+use crate::map::LINE_BYTES;
+use crate::page::{Branch, Leaf, LeafElement, PageKind, compare_keys, element_at};
 use crate::source::Source;
 
 /// Leaves of up to this many keys have all of them fetched at once before they are searched; of larger ones the keys that a binary search looks
 /// at first.
 const FETCHED_KEYS: usize = 32;
-
-/// Bytes of a line.
-const LINE_BYTES: usize = 64;
 
 /// Asks for the keys that the search of a leaf will look at: each is a cache line of its own, and one after the other they would cost a miss each.
 #[inline(always)]
@@ -75,17 +73,11 @@ fn find_plain<'a>(source: &Source<'a>, root: Root<'a>, key: &[u8]) -> Result<Opt
     element_of(&leaf, leaf.search(key)?)
 }
 
-/// Byte offset of element `index` of a page.
-#[inline(always)]
-fn element_at(index: usize) -> u64 {
-    (PAGE_HEADER_BYTES + ELEMENT_BYTES * index) as u64
-}
-
 /// Asks for what a search of a leaf reads if the guess is right: element, key, and the value behind it that the caller will look at; or the key
 /// before, where the key is not expected to be there and both neighbours have to say so.
 #[inline(always)]
 fn prefetch_guess(source: &Source<'_>, id: u64, guess: LeafGuess, key: &[u8]) {
-    source.prefetch(id, element_at(guess.index), 1);
+    source.prefetch(id, element_at(guess.index) as u64, 1);
     source.prefetch(id, guess.data, 1);
     for line in 1..key.len().div_ceil(LINE_BYTES) {
         source.prefetch(id, guess.data + (LINE_BYTES * line) as u64, 1);
@@ -93,7 +85,7 @@ fn prefetch_guess(source: &Source<'_>, id: u64, guess: LeafGuess, key: &[u8]) {
     if guess.there {
         source.prefetch(id, guess.data + key.len() as u64, 1);
     } else {
-        source.prefetch(id, element_at(guess.index.saturating_sub(1)), 1);
+        source.prefetch(id, element_at(guess.index.saturating_sub(1)) as u64, 1);
     }
 }
 
@@ -278,7 +270,7 @@ pub(crate) fn seek<'a>(
     let pass = |page, index| {
         // Where the walk will look for the leaves behind.
         source.prefetch(page, 0, 1);
-        source.prefetch(page, element_at(index + 1), 1);
+        source.prefetch(page, element_at(index + 1) as u64, 1);
         pass(page, index);
     };
     let arrive = |id, guess: Option<LeafGuess>| {

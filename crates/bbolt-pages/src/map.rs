@@ -8,6 +8,9 @@
 //!
 //! unsafe: allowed here
 
+/// Bytes of a line of the processor's caches.
+pub(crate) const LINE_BYTES: usize = 64;
+
 /// How the system is told that a range of pages will be used.
 #[non_exhaustive]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -384,7 +387,7 @@ mod system {
         for line in 0..lines {
             use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
             // A cache line of these processors; a wrong guess would cost time only.
-            let address = address.wrapping_add(64 * line as usize).cast::<i8>();
+            let address = address.wrapping_add(super::LINE_BYTES * line as usize).cast::<i8>();
             // SAFETY: a prefetch is a hint: it reads nothing into the program and faults on no address.
             unsafe { _mm_prefetch::<_MM_HINT_T0>(address) };
         }

@@ -47,6 +47,12 @@ pub const MIN_PAGE_SIZE: u32 = META_PAGE_BYTES as u32;
 /// The largest page size that bbolt's page-size detection looks for.
 pub const MAX_PAGE_SIZE: u32 = 16 << 20;
 
+/// Where element `index` of a page stands, or, for the count of elements, where they end.
+#[inline(always)]
+pub(crate) const fn element_at(index: usize) -> usize {
+    PAGE_HEADER_BYTES + ELEMENT_BYTES * index
+}
+
 const CHECKSUMMED: core::ops::Range<usize> = 16..72;
 const _: () = assert!(CHECKSUMMED.end + 8 == META_PAGE_BYTES && CHECKSUMMED.start == PAGE_HEADER_BYTES);
 
@@ -429,7 +435,7 @@ fn fault(page: u64, offset: u64, rule: Rule, found: u64, expected: u64) -> Damag
 /// Checks that `count` elements lie within `bytes`.
 #[inline]
 fn elements_fit(bytes: &[u8], page: u64, count: u16) -> Result<(), Damage> {
-    let end = PAGE_HEADER_BYTES + ELEMENT_BYTES * usize::from(count);
+    let end = element_at(usize::from(count));
     if end <= bytes.len() {
         Ok(())
     } else {
@@ -457,7 +463,7 @@ fn data_of(
     let start = at as u64 + u64::from(pos);
     let middle = start + u64::from(sizes[0]);
     let end = middle + u64::from(sizes[1]);
-    let behind_elements = (PAGE_HEADER_BYTES + ELEMENT_BYTES * count) as u64;
+    let behind_elements = element_at(count) as u64;
     if end > bytes.len() as u64 || start < behind_elements {
         return Err(fault(page, at as u64, Rule::ElementBounds, end, bytes.len() as u64));
     }
@@ -557,7 +563,7 @@ impl<'a, const BRANCH: bool> Elements<'a, BRANCH> {
     /// sound pages.
     #[inline]
     pub(crate) fn packed_end(&self) -> Option<usize> {
-        let first = PAGE_HEADER_BYTES + ELEMENT_BYTES * self.count();
+        let first = element_at(self.count());
         let elements = self.bytes.get(PAGE_HEADER_BYTES..first)?;
         // 65,535 sums of three 32-bit numbers cannot overflow; one comparison at the end instead of a branch for each element.
         let (mut at, mut end, mut wrong) = (PAGE_HEADER_BYTES as u64, first as u64, 0);
@@ -577,7 +583,7 @@ impl<'a, const BRANCH: bool> Elements<'a, BRANCH> {
     /// The words of element `index`, and where they stand.
     #[inline]
     fn words(&self, index: usize) -> Result<(usize, &'a Words), Damage> {
-        let at = PAGE_HEADER_BYTES + ELEMENT_BYTES * index;
+        let at = element_at(index);
         match self.bytes.get(at..).and_then(<[u8]>::first_chunk::<ELEMENT_BYTES>) {
             Some(element) if index < self.count() => Ok((at, element)),
             _ => Err(fault(self.page, at as u64, Rule::ElementCount, index as u64, self.count() as u64)),
@@ -639,7 +645,7 @@ impl<'a> Leaf<'a> {
         let at = PAGE_HEADER_BYTES as u64 + ELEMENT_BYTES as u64 * u64::from(index);
         let start = at + u64::from(u32_at(element, 4));
         let (key_bytes, value_bytes) = (u64::from(u32_at(element, 8)), u64::from(u32_at(element, 12)));
-        if start < (PAGE_HEADER_BYTES + ELEMENT_BYTES * usize::from(self.count)) as u64 {
+        if start < element_at(usize::from(self.count)) as u64 {
             return None;
         }
         // Cut to 32 bits, a damaged page's sums could lie in the page again.

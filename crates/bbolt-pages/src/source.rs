@@ -9,15 +9,14 @@ use std::sync::{Arc, OnceLock};
 use crate::digest::Digests;
 use crate::error::{Damage, Error, Result, Rule};
 use crate::io::Storage;
-use crate::map::{Mapping, Room, fetch};
+use crate::map::{LINE_BYTES, Mapping, Room, fetch};
 use crate::page::{FIRST_DATA_PAGE, Page, PageHeader, Piece, data_hint};
 use crate::work::{Work, is_image};
 
-/// Bytes of a line, and the most lines that are asked for at once: what is in use of a page of 4 KiB that was split and filled again.
-const LINE_BYTES: u64 = 64;
+/// The most lines that are asked for at once of a page that will be copied: what is in use of one of 4 KiB that was split and filled again.
 const PAGE_LINES: u64 = 40;
 /// Lines of a page of 4 KiB, all of which an edit in place writes.
-const ROOM_LINES: u64 = 64;
+pub(crate) const ROOM_LINES: u64 = 64;
 /// Lines that hold the header and the elements of most pages: 31 elements of 16 bytes.
 const ELEMENT_LINES: u64 = 8;
 
@@ -111,7 +110,10 @@ impl<'a> Source<'a> {
     #[inline]
     pub(crate) fn prefetch_room(&self, id: u64) {
         if let Backing::Mapped(map) = self.backing {
-            map.prefetch(id.saturating_mul(self.page_size), (self.page_size / LINE_BYTES).min(ROOM_LINES));
+            map.prefetch(
+                id.saturating_mul(self.page_size),
+                (self.page_size / LINE_BYTES as u64).min(ROOM_LINES),
+            );
         }
     }
 
@@ -124,7 +126,7 @@ impl<'a> Source<'a> {
     /// Asks the processor for all of page `id`.
     #[inline]
     pub(crate) fn prefetch_page(&self, id: u64) {
-        self.prefetch(id, 0, (self.page_size / LINE_BYTES).min(PAGE_LINES));
+        self.prefetch(id, 0, (self.page_size / LINE_BYTES as u64).min(PAGE_LINES));
     }
 
     /// Asks the processor for `lines` lines of page `id`, from byte `at` on.

@@ -11,8 +11,7 @@ use std::rc::Rc;
 use crate::check::{MAX_TREE_DEPTH, PageSet};
 use crate::error::{Damage, Error, Result, Rule};
 use crate::page::{
-    BUCKET_FLAG, BUCKET_HEADER_BYTES, Branch, BucketHeader, ELEMENT_BYTES, Leaf, Meta, PAGE_HEADER_BYTES,
-    PageHeader, PageKind,
+    BUCKET_FLAG, BUCKET_HEADER_BYTES, Branch, BucketHeader, Leaf, Meta, PageHeader, PageKind, element_at,
 };
 use crate::raw_file::{Allocation, RawFile};
 
@@ -453,11 +452,11 @@ impl<'a> Walk<'a> {
 /// Bytes up to the end of the last element, as bbolt counts them.
 pub(crate) fn used_leaf(leaf: &Leaf<'_>) -> u64 {
     let last = leaf.count().checked_sub(1).and_then(|last| leaf.places(last).ok());
-    last.map_or((PAGE_HEADER_BYTES + ELEMENT_BYTES * leaf.count()) as u64, |(_, (_, _, end))| end as u64)
+    last.map_or(element_at(leaf.count()) as u64, |(_, (_, _, end))| end as u64)
 }
 
 /// As [`used_leaf`].
 pub(crate) fn used_branch(branch: &Branch<'_>) -> u64 {
     let last = branch.count().checked_sub(1).and_then(|last| branch.places(last).ok());
-    last.map_or((PAGE_HEADER_BYTES + ELEMENT_BYTES * branch.count()) as u64, |(_, end)| end as u64)
+    last.map_or(element_at(branch.count()) as u64, |(_, end)| end as u64)
 }

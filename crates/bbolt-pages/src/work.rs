@@ -32,8 +32,6 @@ const IMAGE_BIT: u64 = 1 << 63;
 pub(crate) const DEFAULT_FILL_PERCENT: f64 = 0.5;
 /// What an image may not outgrow, so that every position in it can be read back.
 const MAX_IMAGE_BYTES: usize = (1 << 31) - 1;
-/// Most bytes of an element that is put in while its page is copied.
-const MAX_SPLICED_BYTES: usize = 1 << 28;
 /// Memory of dropped images that is kept for the next ones.
 const SPARE_IMAGES: usize = 4096;
 /// The same where images lie in the writable map, and only those that outgrow their page or find none on the heap.
@@ -346,7 +344,7 @@ impl Work {
         for level in 0..=path.branches.len() {
             let (id, change) = match path.branches.get(level) {
                 Some(&(id, _)) => (id, None),
-                None => (path.leaf, Some(splice).filter(|_| added <= MAX_SPLICED_BYTES)),
+                None => (path.leaf, Some(splice)),
             };
             if is_image(id) {
                 continue;

@@ -5,11 +5,11 @@
 //! checked and corrected in the same pass. Never decides what is changed. Limits: only leaves are spliced, and only packed ones below 256 MiB.
 
 use super::memory::copy;
-use super::{Image, Rest, element_at};
+use super::{Image, Rest};
 use crate::error::Damage;
-use crate::page::{ELEMENT_BYTES, Leaf, PAGE_HEADER_BYTES, Page, PageKind};
+use crate::page::{ELEMENT_BYTES, Leaf, PAGE_HEADER_BYTES, Page, PageKind, element_at};
 
-/// Positions and sizes below this have sums that 32 bits hold.
+/// Positions and sizes below this, those of what is put in included, have sums that 32 bits hold.
 const SPLICED_BYTES: u32 = 1 << 28;
 
 /// One element of a leaf taken out, put in, or both.
@@ -72,12 +72,12 @@ impl Image {
     /// Makes this empty leaf a copy of `leaf` with `splice` made. False, and it stays empty, if that cannot be done in one pass, as with a leaf that
     /// is not packed; then it is to be filled first and changed afterwards.
     pub(crate) fn fill_spliced(&mut self, leaf: &Leaf<'_>, splice: &Splice<'_>) -> bool {
+        debug_assert!(self.head_changed, "what is new to its parent, as every empty image");
         let whole = self.splice(leaf, splice);
         match whole {
             Some(count) => self.filled(count),
             None => self.bytes.truncate(PAGE_HEADER_BYTES),
         }
-        self.head_changed |= splice.index == 0;
         whole.is_some()
     }
 
@@ -100,6 +100,9 @@ impl Image {
         let stop = if behind < count { start_of(behind) } else { end };
         let (before, after) = (page.get(element_at(count)..place)?, page.get(stop..end)?);
         let data = added.map_or(0, |(key, _, value)| key.len() + value.len());
+        if data >= SPLICED_BYTES as usize {
+            return None;
+        }
 
         let new_count = first.len() + usize::from(added.is_some()) + last.len();
         let new_place = element_at(new_count) + before.len();

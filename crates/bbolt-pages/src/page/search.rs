@@ -7,7 +7,7 @@
 use std::cmp::Ordering;
 use std::hint::select_unpredictable;
 
-use super::{ELEMENT_BYTES, Elements, PAGE_HEADER_BYTES, Piece, compare_keys, u32_at};
+use super::{Elements, Piece, compare_keys, element_at, u32_at};
 use crate::error::Damage;
 
 impl<const BRANCH: bool> Elements<'_, BRANCH> {
@@ -22,7 +22,7 @@ impl<const BRANCH: bool> Elements<'_, BRANCH> {
         };
         let sought = u64::from_be_bytes(sought);
         let count = self.count();
-        let behind_elements = (PAGE_HEADER_BYTES + ELEMENT_BYTES * count) as u64;
+        let behind_elements = element_at(count) as u64;
         // It was checked that they are there.
         let elements = self.pieces().get(1..=count).unwrap_or_default();
         let (mut low, mut high) = (0, elements.len());
@@ -45,7 +45,7 @@ impl<const BRANCH: bool> Elements<'_, BRANCH> {
     #[inline(always)]
     fn head(&self, elements: &[Piece], index: usize, behind_elements: u64) -> Option<u64> {
         let element = elements.get(index)?;
-        let at = (PAGE_HEADER_BYTES + ELEMENT_BYTES * index) as u64;
+        let at = element_at(index) as u64;
         let (pos, key_bytes, value_bytes) = if BRANCH {
             (u32_at(element, 0), u32_at(element, 4), 0)
         } else {

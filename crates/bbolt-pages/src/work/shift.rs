@@ -11,7 +11,7 @@ use crate::page::{PAGE_HEADER_BYTES, Page, PageKind};
 use crate::source::Source;
 
 /// A leaf less full than this takes elements of an overfull neighbour. Measured by loads of a million random keys: 60 leaves the file at 179 MiB
-/// instead of 194, 85 at 165, 90 at 163, all in the same time; and the nearer to full, the less a shift gains.
+/// instead of 194, 85 at 165, 90 at 163; and the nearer to full, the less a shift gains.
 const LEAF_ROOM_PERCENT: usize = 85;
 /// The same of a branch. A transaction of many random keys changes nearly all branches above the leaves, so the fewer there are, the less it
 /// writes; they overflow so rarely that the shifts cost nothing.
