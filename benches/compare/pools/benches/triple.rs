@@ -53,14 +53,17 @@ fn median(values: &mut [f64]) -> f64 {
     values[values.len() / 2]
 }
 
-/// Runs the contenders in turns and prints, for each, the median of cycles an operation, and of what it has more than the first.
-fn turns(group: &str, expected: u64, mut contenders: Vec<Contender<'_>>) {
+/// How many rounds of `group` the arguments ask for, where `rounds` is usual; `None` if they name another group.
+fn asked(group: &str, rounds: usize) -> Option<usize> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let only = arguments.iter().find(|argument| !argument.starts_with("--"));
-    if only.is_some_and(|only| !group.contains(only.as_str())) {
-        return;
-    }
-    let rounds = if arguments.iter().any(|argument| argument == "--test") { 1 } else { ROUNDS };
+    let rounds = if arguments.iter().any(|argument| argument == "--test") { 1 } else { rounds };
+    only.is_none_or(|only| group.contains(only.as_str())).then_some(rounds)
+}
+
+/// Runs the contenders in turns and prints, for each, the median of cycles an operation, and of what it has more than the first.
+fn turns(group: &str, expected: u64, mut contenders: Vec<Contender<'_>>) {
+    let Some(rounds) = asked(group, ROUNDS) else { return };
     for (name, pass) in &mut contenders {
         assert_eq!(pass(), expected, "{group}: {name}");
     }
@@ -537,9 +540,6 @@ fn leak<T>(value: T) -> &'static T {
 
 /// Two threads, each for itself and one for the other.
 fn shared() {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let only = arguments.iter().find(|argument| !argument.starts_with("--"));
-    let rounds = if arguments.iter().any(|argument| argument == "--test") { 1 } else { ROUNDS_SHARED };
     let ours = leak(ShardedPool::<2, READY>::new());
     let other = leak(ShardedPool::<2, READY>::new());
     let linear = leak(lockfree_object_pool::LinearObjectPool::<Box<SoaBatch>>::new(Box::default, |_| ()));
@@ -571,17 +571,16 @@ fn shared() {
     fn across<S: Shared>(it: &S) -> f64 {
         boltstack_compare_pools::across(|| it.take(black_box(1)), |batch| it.give(batch))
     }
-    let wanted = |name: &str| only.is_none_or(|only| name.contains(only.as_str()));
-    if wanted("shared/one-thread") {
+    if let Some(rounds) = asked("shared/one-thread", ROUNDS_SHARED) {
         row("shared/one-thread", &contenders!(alone), rounds);
     }
-    if wanted("shared/two-threads") {
+    if let Some(rounds) = asked("shared/two-threads", ROUNDS_SHARED) {
         let mut contenders = contenders!(together);
         let each = || boltstack_compare_pools::each(&TakeGive(&ours), &TakeGive(&other));
         contenders.push(("(a ShardedPool for each)", Box::new(each)));
         row("shared/two-threads", &contenders, rounds);
     }
-    if wanted("shared/across-threads") {
+    if let Some(rounds) = asked("shared/across-threads", ROUNDS_SHARED) {
         row("shared/across-threads", &contenders!(across), rounds);
     }
     assert_eq!(ours.capacity_usage().soa_buffers_in_use, 0, "all came back");
