@@ -80,6 +80,11 @@ fn turns(scripts: u64) -> u64 {
     scripts.div_ceil(100) * TURNS_A_HUNDRED
 }
 
+/// A third of the files is written through the mapping, and a third by early writes, pinned readers and reopenings included.
+fn way(number: u64) -> Option<&'static str> {
+    [None, Some("writablemap=1"), Some("leaveskept=1")][(number % 3) as usize]
+}
+
 impl Pair {
     fn file(&self, name: &str) -> PathBuf {
         self.directory.join(name)
@@ -92,13 +97,12 @@ impl Pair {
             let told = |what: String| format!("script {seed} ({}): {what}", shape.join(" "));
             self.fresh();
             self.generate(seed, shape).map_err(told)?;
-            // A third of the files is written through the mapping, pinned readers and reopenings included.
-            self.both("script", ["go.db", "our.db"], seed % 3 == 1).map_err(told)?;
+            self.both("script", ["go.db", "our.db"], way(seed)).map_err(told)?;
             self.sound_and_alike(["go.db", "our.db"]).map_err(told)?;
             // What was opened without a writer's options: contents and soundness as seen by the other.
             std::fs::write(self.file("look"), "read-tx open 1\nr1:dump\nread-tx close 1\ncheck\n")
                 .map_err(|e| e.to_string())?;
-            self.both("look", ["our.db", "go.db"], false).map_err(told)?;
+            self.both("look", ["our.db", "go.db"], None).map_err(told)?;
         }
         Ok(())
     }
@@ -116,7 +120,7 @@ impl Pair {
             };
             self.generate(1_000_000 + turn, kinds).map_err(told)?;
             let files = if turn % 2 == 0 { ["a.db", "b.db"] } else { ["b.db", "a.db"] };
-            self.both("script", files, turn % 3 == 1).map_err(told)?;
+            self.both("script", files, way(turn)).map_err(told)?;
             self.sound_and_alike(files).map_err(told)?;
         }
         Ok(())
@@ -135,13 +139,13 @@ impl Pair {
         self.go(&words, None, "script")
     }
 
-    /// The script through Go on the first file and through us on the second, which stores into its mapping if `stored`; the result lines are equal.
-    fn both(&self, script: &str, [go, our]: [&str; 2], stored: bool) -> Result<(), String> {
+    /// The script through Go on the first file and through us on the second, in the `way` that we are told; the result lines are equal.
+    fn both(&self, script: &str, [go, our]: [&str; 2], way: Option<&str>) -> Result<(), String> {
         let (script, go, our) = (self.file(script), self.file(go), self.file(our));
         program(&self.go, &["apply", &go.to_string_lossy()], Some(&script), &self.file("go.out"))?;
         let our = our.to_string_lossy();
-        let words = [&our, "writablemap=1"];
-        program(&self.ours, &words[..if stored { 2 } else { 1 }], Some(&script), &self.file("our.out"))?;
+        let words: Vec<&str> = std::iter::once(&*our).chain(way).collect();
+        program(&self.ours, &words, Some(&script), &self.file("our.out"))?;
         alike(&self.file("go.out"), &self.file("our.out"), &script)
     }
 

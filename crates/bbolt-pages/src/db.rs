@@ -11,7 +11,7 @@ use crate::batch::Batches;
 use crate::digest::Digests;
 use crate::error::{Damage, Error, Refusal, Result, Rule, Usage};
 use crate::free::{FreePages, Run};
-use crate::homes::Homes;
+use crate::homes::{Ahead, Homes};
 use crate::io::{FileStorage, Storage};
 use crate::map::{AVAILABLE, Hint, Mapping};
 use crate::open;
@@ -432,8 +432,14 @@ impl Db {
         }
         writer.held = held;
         let stored = map.is_some_and(|map| self.inner.maps.get(map).is_writable());
-        writer.homes.begin(meta.high_water, stored);
-        writer.work.begin(txid + 1, self.inner.page_size, meta.root, meta.sequence);
+        let ahead = match map {
+            Some(_) if stored => Ahead::Any,
+            Some(_) if self.inner.options.leaves_kept > 0 => Ahead::Free,
+            _ => Ahead::None,
+        };
+        let leaves_kept = (ahead == Ahead::Free).then_some(self.inner.options.leaves_kept);
+        writer.homes.begin(meta.high_water, ahead);
+        writer.work.begin(txid + 1, self.inner.page_size, (meta.root, meta.sequence), leaves_kept);
         Ok(WriteTx::new(Core::new(handle, meta, map), writer))
     }
 

@@ -1,4 +1,5 @@
-//! Pages that a write transaction on a writable map is given before it commits, so that its images can be edited where they are going to lie.
+//! Pages that a write transaction is given before it commits, so that its images can be edited where they are going to lie, in a writable map, or be
+//! written there early.
 //!
 //! Owns [`Homes`]: which pages were given, and how those that nobody needed come back. A page is given once, is free (or lies at the high-water mark)
 //! until the commit says otherwise, and its digest is forgotten before anything is stored there. Never decides what becomes of a page's
@@ -15,6 +16,17 @@ const LEAST: usize = 8;
 /// How many are given at once: as many as before, within these bounds.
 const AT_ONCE: Range<usize> = 8..256;
 
+/// Which pages a write transaction is given before its commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ahead {
+    /// None.
+    None,
+    /// Free ones: for leaves that are written early, and read through the mapping as it stands.
+    Free,
+    /// Free ones, and then those that lengthen the file: for pages that are edited in the writable map.
+    Any,
+}
+
 /// What a write transaction was given.
 #[derive(Debug, Default)]
 pub(crate) struct Homes {
@@ -23,19 +35,22 @@ pub(crate) struct Homes {
     /// The high-water mark this transaction began with, and the one behind all that it was given.
     began: u64,
     high_water: u64,
+    /// Whether the file may be lengthened for more.
+    lengthens: bool,
     /// Whether no more can be had.
     exhausted: bool,
 }
 
 impl Homes {
-    /// Begins a transaction; `map` says whether pages are to be given at all.
-    pub(crate) fn begin(&mut self, high_water: u64, wanted: bool) {
+    /// Begins a transaction that is given pages as `ahead` says.
+    pub(crate) fn begin(&mut self, high_water: u64, ahead: Ahead) {
         debug_assert!(self.given.is_empty(), "the transaction before gave everything back");
         *self = Self {
             given: std::mem::take(&mut self.given),
             began: high_water,
             high_water,
-            exhausted: !wanted,
+            lengthens: ahead == Ahead::Any,
+            exhausted: ahead == Ahead::None,
         };
     }
 
@@ -68,6 +83,10 @@ impl Homes {
                 continue;
             }
             let needed = (self.high_water + 1) * db.page_size;
+            if !self.lengthens {
+                self.exhausted = true;
+                break;
+            }
             if needed > db.maps.get(map).readable().min(*file_bytes) && !db.lengthen(map, needed, file_bytes)
             {
                 self.exhausted = true;

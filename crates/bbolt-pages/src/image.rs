@@ -25,6 +25,8 @@ pub(crate) struct Image {
     /// What the header says, too. Kept here because a commit asks every image for it, and their bytes have left the caches by then.
     count: u16,
     is_leaf: bool,
+    /// Bytes it had in use when it was written to `home` ahead of the commit, where all of it has lain since; 0 if it is here.
+    written_bytes: usize,
     /// Whether elements were taken out, so that it may have become too small.
     pub(crate) shrunk: bool,
     /// Whether the first key may be another than the separator above says.
@@ -44,7 +46,15 @@ impl Image {
         bytes.clear();
         bytes.resize(PAGE_HEADER_BYTES);
         PageHeader { id: home, flags: kind.flags(), count: 0, overflow: 0 }.write(&mut bytes);
-        Self { bytes, home, count: 0, is_leaf: kind == PageKind::Leaf, shrunk: false, head_changed: true }
+        Self {
+            bytes,
+            home,
+            count: 0,
+            is_leaf: kind == PageKind::Leaf,
+            written_bytes: 0,
+            shrunk: false,
+            head_changed: true,
+        }
     }
 
     /// The image as a page that is called `id`. Its header is not looked at: what it says is kept here, too.
@@ -56,7 +66,27 @@ impl Image {
 
     /// Bytes in use, header included: what decides about splitting and merging.
     pub(crate) fn size(&self) -> usize {
-        self.bytes.len()
+        if self.written_bytes != 0 { self.written_bytes } else { self.bytes.len() }
+    }
+
+    /// The page of the file that holds all of it, if it was written ahead: nothing but what is asked of every image can be asked of it then.
+    #[inline]
+    pub(crate) fn written_home(&self) -> Option<u64> {
+        (self.written_bytes != 0).then_some(self.home)
+    }
+
+    /// The page it may be written to ahead of the commit, if it is a leaf that is as the commit will have it: one that others may still
+    /// merge with, or whose separator is to be changed, is not.
+    pub(crate) fn may_be_written(&self, page_size: usize) -> Option<u64> {
+        let settled = self.is_leaf && self.count > 0 && !self.shrunk && !self.head_changed;
+        let here = self.home != 0 && self.bytes.is_heap() && self.written_bytes == 0;
+        (settled && here && self.bytes.len() <= page_size).then_some(self.home)
+    }
+
+    /// It was written to its home. Gives the memory back.
+    pub(crate) fn set_written(&mut self) -> Memory {
+        self.written_bytes = self.bytes.len();
+        std::mem::replace(&mut self.bytes, Memory::heap(0))
     }
 
     pub(crate) fn bytes(&self) -> &[u8] {

@@ -54,12 +54,15 @@ pub struct Options {
     pub(crate) max_batch_delay: Duration,
     pub(crate) mode: u32,
     pub(crate) map_mode: MapMode,
+    pub(crate) leaves_kept: usize,
     pub(crate) digest_bytes: u64,
     pub(crate) digest_from: u64,
     /// Set in `map.rs`, by an unsafe function.
     pub(crate) writable_map: bool,
 }
 
+/// A quarter of a megabyte of them, which stays in a usual second-level cache beside what else a transaction touches.
+const LEAVES_KEPT: usize = 64;
 /// Enough for the pages of a gigabyte.
 const DIGEST_BYTES: u64 = 64 << 20;
 /// Twice a usual second-level cache: in files below it a lookup waits for memory too seldom.
@@ -85,6 +88,7 @@ impl Default for Options {
             max_batch_delay: Duration::from_millis(10),
             mode: 0o600,
             map_mode: MapMode::Mapped,
+            leaves_kept: LEAVES_KEPT,
             digest_bytes: DIGEST_BYTES,
             digest_from: DIGEST_FROM,
             writable_map: false,
@@ -197,6 +201,14 @@ impl Options {
     /// How pages are read.
     pub fn map_mode(mut self, mode: MapMode) -> Self {
         self.map_mode = mode;
+        self
+    }
+
+    /// Changed leaves that a write transaction keeps in memory, 64 unless said; of more than that, those that were not touched for longest are written
+    /// to free pages before the commit, while they are in the processor's caches. With 0 all writes wait for the commit, as they do without a
+    /// mapping and where no page is free.
+    pub fn leaves_kept(mut self, leaves: usize) -> Self {
+        self.leaves_kept = leaves;
         self
     }
 

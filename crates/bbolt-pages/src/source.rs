@@ -60,9 +60,15 @@ impl<'a> Source<'a> {
     #[cold]
     fn image(&self, id: u64) -> Result<Page<'a>> {
         match self.work {
-            Some(work) if is_image(id) => work.image_page(id),
+            Some(work) if is_image(id) => work.image_page(self, id),
             _ => Err(out_of_bounds(id, self.high_water)),
         }
+    }
+
+    /// Page `id`, which was given to the write transaction and written by it before its commit; it lies below the high-water mark.
+    #[cold]
+    pub(crate) fn given_page(&self, id: u64) -> Result<Page<'a>> {
+        Ok(Page::new(self.bytes(id, 1)?, id)?)
     }
 
     #[cold]

@@ -71,6 +71,13 @@ impl<'db> Core<'db> {
         }
     }
 
+    /// Writes leaves that have not been changed for long to the pages they were given.
+    #[cold]
+    pub(crate) fn write_early(&self, work: &mut Work) {
+        let base = self.source(None);
+        work.write_early(&base, |page, bytes| self.db.storage.write_at(page * self.db.page_size, bytes));
+    }
+
     /// The way to the snapshot's pages.
     #[inline]
     pub(crate) fn source<'a>(&'a self, work: Option<&'a Work>) -> Source<'a> {

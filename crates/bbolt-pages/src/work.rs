@@ -2,10 +2,11 @@
 //!
 //! Owns [`Work`]: changed pages as images under ids that no file has (bit 63 set), opened buckets, and the list of pages this transaction
 //! replaced. A page is copied at its first change, its parent then points at the image, and so up to the root; pages keep their places until
-//! the commit, when merging, splitting and numbering happen from the leaves upward. On a writable map an image lies in a free page of the file,
+//! the commit, when merging, splitting and numbering happen from the leaves upward; of many changed leaves most are written before (`early.rs`). On a writable map an image lies in a free page of the file,
 //! which it then is; what outgrows its page goes on on the heap. Never does I/O and never allocates a page of the
 //! file; the commit lends it an allocator, and `homes.rs` gives it pages ahead. Limits: an error leaves the tree as it was or, inside a commit, fails the transaction.
 
+mod early;
 mod settle;
 mod shift;
 
@@ -25,6 +26,7 @@ use crate::page::{
 };
 use crate::source::Source;
 use crate::stats::TxStats;
+use early::Early;
 
 /// Ids with this bit name images; the rest of the id is the image's slot.
 const IMAGE_BIT: u64 = 1 << 63;
@@ -105,6 +107,8 @@ pub(crate) struct Work {
     homes: Vec<u64>,
     /// Whether an image was made in one of them.
     at_home: bool,
+    /// Leaves that are written ahead of the commit.
+    early: Early,
     /// Numbered images, by page id, ready to be written.
     writes: Vec<(u64, u32)>,
     /// Numbered images that lie where they are to be.
@@ -116,9 +120,17 @@ pub(crate) struct Work {
 }
 
 impl Work {
-    /// Begins anew with the root bucket `root` open; memory is reused.
-    pub(crate) fn begin(&mut self, txid: u64, page_size: u64, root: u64, sequence: u64) {
+    /// Begins anew with the root bucket `root` open; memory is reused. `leaves_kept`: how many stay in memory while others are written ahead of
+    /// the commit; `None` if all do.
+    pub(crate) fn begin(
+        &mut self,
+        txid: u64,
+        page_size: u64,
+        (root, sequence): (u64, u64),
+        leaves_kept: Option<usize>,
+    ) {
         self.reset();
+        self.early.begin(leaves_kept);
         self.txid = txid;
         self.page_size = page_size as usize;
         self.open.push(Open {
@@ -145,6 +157,7 @@ impl Work {
         self.freed.clear();
         self.homes.clear();
         self.at_home = false;
+        self.early.end();
         self.writes.clear();
         self.settled = 0;
         self.counters = TxStats::default();
@@ -181,13 +194,13 @@ impl Work {
         &self.freed
     }
 
-    /// Whether pages of the writable map are of use to this transaction: those of few changes are better written at the commit.
+    /// Whether pages that are given ahead are of use to this transaction: those of few changes are better written at the commit.
     #[inline]
     pub(crate) fn wants_homes(&self) -> bool {
-        self.images.len() >= MANY_IMAGES
+        self.images.len() >= self.early.homes_from().unwrap_or(MANY_IMAGES)
     }
 
-    /// The pages that were given to this transaction and that no image has, the next one last.
+    /// The pages that were given to this transaction ahead and that no image has, the next one last.
     pub(crate) fn homes(&mut self) -> &mut Vec<u64> {
         &mut self.homes
     }
@@ -208,21 +221,25 @@ impl Work {
         }
     }
 
-    /// An image as a page.
-    pub(crate) fn image_page(&self, id: u64) -> Result<Page<'_>> {
-        Ok(self.image(id)?.page(id))
+    /// An image as a page, wherever it is.
+    pub(crate) fn image_page<'a>(&'a self, base: &Source<'a>, id: u64) -> Result<Page<'a>> {
+        let image = self.image(id)?;
+        match image.written_home() {
+            None => Ok(image.page(id)),
+            Some(home) => base.given_page(home),
+        }
     }
 
     #[inline]
     fn page<'a>(&'a self, base: &Source<'a>, id: u64) -> Result<Page<'a>> {
-        if is_image(id) { self.image_page(id) } else { base.page(id) }
+        if is_image(id) { self.image_page(base, id) } else { base.page(id) }
     }
 
     fn next_id(&self) -> u64 {
         IMAGE_BIT | self.vacant.last().map_or(self.images.len() as u64, |&slot| u64::from(slot))
     }
 
-    /// Memory for an image that will fill a page at most, and the page it lies in, if that is one of the writable map.
+    /// Memory for an image that will fill a page at most, and the page it lies in or may be written to, if one was given.
     fn memory(&mut self, base: &Source<'_>) -> (Memory, u64) {
         if let Some(home) = self.homes.pop() {
             if let Some(room) = base.room(home) {
@@ -231,6 +248,9 @@ impl Work {
                     base.prefetch_room(next);
                 }
                 return (Memory::home(room), home);
+            }
+            if self.early.is_on() {
+                return (self.heap(), home);
             }
             self.homes.push(home);
         }
@@ -283,6 +303,7 @@ impl Work {
             return Err(damage.into());
         }
         self.freed.push(Run { start: id, length });
+        self.early.note(slot_of(new), page.kind());
         Ok((new, spliced))
     }
 
@@ -356,9 +377,7 @@ impl Work {
                 Some(above) => {
                     let (parent, index) = path.branches[above];
                     let image = self.image(new)?;
-                    let differs = (spliced && splice.index == 0)
-                        || image.count() == 0
-                        || image.key(0) != self.image(parent)?.key(index);
+                    let differs = image.count() == 0 || image.key(0) != self.image(parent)?.key(index);
                     self.image_mut(new)?.head_changed = differs;
                     self.image_mut(parent)?.set_child(index, new);
                 }
@@ -370,6 +389,7 @@ impl Work {
         }
         self.open[bucket as usize].touched = true;
         if !spliced {
+            self.recall(base, path.leaf)?;
             let leaf = self.image_mut(path.leaf)?;
             if leaf.size() + added > MAX_IMAGE_BYTES {
                 let given = splice.added.map_or(0, |(_, _, value)| value.len() as u64);
@@ -805,6 +825,11 @@ impl Work {
             }
         }
         let image = self.image_mut(id)?;
+        if let Some(home) = image.written_home() {
+            self.settled += 1;
+            self.counters.spill += 1;
+            return Ok(home);
+        }
         let needed = image.size().div_ceil(page_size);
         let settled = needed == 1 && image.settle_at_home();
         let home = image.take_home();
@@ -827,13 +852,18 @@ impl Work {
     }
 
     /// The pages to write, in ascending order, each padded with zeros.
-    pub(crate) fn for_each_write(&mut self, mut write: impl FnMut(u64, &[u8]) -> Result<()>) -> Result<()> {
+    pub(crate) fn for_each_write(
+        &mut self,
+        base: &Source<'_>,
+        mut write: impl FnMut(u64, &[u8]) -> Result<()>,
+    ) -> Result<()> {
         for (number, &(page, slot)) in self.writes.iter().enumerate() {
             // An image was changed a thousand others ago: the next one comes while the system writes this one.
-            if let Some(&(_, next)) = self.writes.get(number + 1)
+            if let Some(&(page, next)) = self.writes.get(number + 1)
                 && let Some(Some(image)) = self.images.get(next as usize)
             {
                 image.prefetch();
+                base.prefetch_room(page);
             }
             if let Some(Some(image)) = self.images.get_mut(slot as usize) {
                 let pages = image.size().div_ceil(self.page_size);

@@ -54,8 +54,10 @@ impl<'db> WriteTx<'db> {
             self.core.give_homes(writer);
         }
         let result = edit(&mut writer.work, &self.core.source(None));
-        if let Err(error) = &result {
-            self.failed = !matches!(error, Error::Usage(_));
+        match &result {
+            Ok(_) if writer.work.has_cooled() => self.core.write_early(&mut writer.work),
+            Ok(_) => {}
+            Err(error) => self.failed = !matches!(error, Error::Usage(_)),
         }
         result
     }
@@ -731,7 +733,7 @@ impl<'a, 'db> Commit<'a, 'db> {
             }
             write_at(page * db.page_size, bytes)
         };
-        work.for_each_write(&write).map_err(undo)?;
+        work.for_each_write(&source, &write).map_err(undo)?;
         let mut writes = work.write_count() as u64;
         if let Some(run) = list {
             writes += pages.free.listed.write(run, db.page_size, buffers.freelist, write_at).map_err(undo)?;

@@ -1,6 +1,7 @@
 //! `apply FILE [option=value …] < SCRIPT`: runs a script of the oracle's language on a database and prints the oracle's result lines.
 //!
-//! Owns the command line; the language is in `script.rs`. `writablemap=1`, of which the oracle knows nothing, has commits store into the mapping.
+//! Owns the command line; the language is in `script.rs`. `writablemap=1`, of which the oracle knows nothing, has commits store into the mapping; `leaveskept=N` has transactions keep that many
+//! leaves and write the others early.
 //! Explanations go to standard error. Exit codes: 0 done, 1 a malformed line or a failed close, 64 usage.
 //!
 //! unsafe: allowed here
@@ -23,6 +24,10 @@ fn main() -> ExitCode {
         if word == "writablemap=1" {
             // SAFETY: all code of this process is safe but for the store's own, so nothing stores through stray pointers.
             runner.change_options(|options| unsafe { options.writable_map(true) });
+            continue;
+        }
+        if let Some(leaves) = word.strip_prefix("leaveskept=").and_then(|leaves| leaves.parse().ok()) {
+            runner.change_options(|options| options.leaves_kept(leaves));
             continue;
         }
         if let Err(error) = runner.option(&word) {

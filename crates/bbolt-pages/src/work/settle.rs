@@ -29,6 +29,9 @@ impl Work {
             root = child.unwrap_or_else(|| self.add_empty(PageKind::Leaf));
             self.counters.rebalance += 1;
         }
+        if is_image(root) {
+            self.recall(base, root)?;
+        }
         while is_image(root) {
             let pieces = self.split(base, root, fill_percent)?;
             if pieces.is_empty() {
@@ -52,6 +55,10 @@ impl Work {
             let child = self.image(id)?.child(index);
             self.settle(base, child, fill_percent)?;
             let image = self.image(child)?;
+            if image.written_home().is_some() {
+                index += 1;
+                continue;
+            }
             let (count, shrunk, size) = (image.count(), image.shrunk, image.size());
             if count == 0 {
                 self.drop_image(child);
@@ -117,7 +124,9 @@ impl Work {
             left = self.copy_in(base, left, None)?.0;
             self.image_mut(id)?.set_child(left_index, left);
         }
+        self.recall(base, left)?;
         let right_image = if is_image(right) {
+            self.recall(base, right)?;
             self.images.get_mut(slot_of(right)).and_then(Option::take)
         } else {
             let page = base.page(right)?;

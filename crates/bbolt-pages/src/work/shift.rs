@@ -78,6 +78,7 @@ impl Work {
             self.image_mut(neighbour)?.head_changed = differs;
             self.image_mut(parent)?.set_child(at, neighbour);
         }
+        self.recall(base, neighbour)?;
         let memory = self.heap();
         let slots = [slot_of(id), slot_of(neighbour)];
         let Ok([Some(full), Some(other)]) = self.images.get_disjoint_mut(slots) else { return Ok(false) };

@@ -6,9 +6,11 @@
 
 use std::collections::BTreeSet;
 
-use bbolt_pages::io::{Event, Failing, Failure, MemoryStorage, Recording, Storage};
+use bbolt_pages::io::{Event, Failing, Failure, FileStorage, MemoryStorage, Plan, Recording, Storage};
 use bbolt_pages::page::{Meta, PageHeader};
 use bbolt_pages::{CheckOptions, Db, Error, Options, RawFile, Value, WriteTx, check};
+
+use crate::scratch::Scratch;
 
 /// Everything in the top-level buckets, as text.
 fn try_state(db: &Db) -> Result<String, Error> {
@@ -103,8 +105,18 @@ fn record_from(
     transaction: impl Fn(&Db, u64) -> Result<(), Error>,
 ) -> History {
     let memory = with_free_pages(free);
-    let start = memory.to_vec();
-    let (storage, events) = Recording::new(memory);
+    record_on(memory.clone(), memory.to_vec(), options, rounds, transaction)
+}
+
+/// Records `transaction` on a database in `storage`, which holds `start`.
+fn record_on(
+    storage: impl Storage + 'static,
+    start: Vec<u8>,
+    options: &Options,
+    rounds: std::ops::Range<u64>,
+    transaction: impl Fn(&Db, u64) -> Result<(), Error>,
+) -> History {
+    let (storage, events) = Recording::new(storage);
     let db = options.open_storage(storage).expect("open");
     let count = || events.lock().expect("the list").len();
     let mut states = vec![(count(), state(&db))];
@@ -124,6 +136,13 @@ fn record_from(
     drop(db);
     let events = std::mem::take(&mut *events.lock().expect("the list"));
     History { start, events, states }
+}
+
+/// A file of its own that holds `start`.
+fn file_of(scratch: &Scratch, start: &[u8]) -> FileStorage {
+    let path = scratch.path("a.db");
+    std::fs::write(&path, start).expect("a file");
+    FileStorage::new(std::fs::File::options().read(true).write(true).open(&path).expect("the file"))
 }
 
 fn apply(image: &mut Vec<u8>, event: &Event) {
@@ -252,6 +271,15 @@ fn every_crash_shows_the_last_acknowledged_state_or_the_one_in_flight() {
                 Ok(number) => tried += number,
                 Err(error) => panic!("{options:?}: {error}"),
             }
+        }
+        // Leaves that are written before their commit, to pages that were free.
+        let (scratch, start) = (Scratch::new("crash-early"), with_free_pages(60).to_vec());
+        let options = Options::new().leaves_kept(1);
+        let rounds = first..first + ROUNDS;
+        let history = record_on(file_of(&scratch, &start), start, &options, rounds, one_transaction);
+        match images(&history, IMAGES) {
+            Ok(number) => tried += number,
+            Err(error) => panic!("{options:?}: {error}"),
         }
         first += ROUNDS;
     }
@@ -437,6 +465,48 @@ fn whichever_operation_fails_nothing_acknowledged_is_lost() {
                 }
             }
         }
+    }
+}
+
+/// A leaf that cannot be written early is written by the commit; if that fails, too, nothing has happened.
+#[test]
+fn an_early_write_that_fails_is_made_again_by_the_commit() {
+    let start = with_free_pages(300).to_vec();
+    let (mut gone_on, mut undone) = (0, 0);
+    for forever in [false, true] {
+        for nth in 0..30 {
+            let scratch = Scratch::new("crash-early-fails");
+            let (storage, plan) = Failing::new(file_of(&scratch, &start));
+            let db = Options::new().leaves_kept(1).open_storage(storage).expect("open");
+            let many = |tx: &mut WriteTx<'_>| {
+                let mut bucket = tx.create_bucket_if_not_exists(b"many")?;
+                (0..400_u32).try_for_each(|key| bucket.put(&key.wrapping_mul(77_003).to_be_bytes(), &[3; 60]))
+            };
+            db.update(many).expect("commit");
+            let before = state(&db);
+            let mut tx = db.begin_write().expect("write");
+            let set = Plan { remaining: Some(nth), failure: Failure::ShortWrite, forever, failed: 0 };
+            *plan.lock().expect("the plan") = set;
+            let mut bucket = tx.bucket_mut(b"many").expect("the bucket");
+            for key in 0..400_u32 {
+                bucket.put(&key.wrapping_mul(77_003).to_be_bytes(), &[4; 60]).expect("a put");
+            }
+            let failed_early = plan.lock().expect("the plan").failed > 0;
+            let result = tx.commit();
+            plan.lock().expect("the plan").remaining = None;
+            match result {
+                Ok(()) => gone_on += u64::from(failed_early),
+                Err(Error::Poisoned) => unreachable!("the commit that fails says how"),
+                Err(error) => {
+                    assert!(matches!(error, Error::Io(_)), "{error}");
+                    assert_eq!(state(&db), before);
+                    undone += u64::from(failed_early);
+                }
+            }
+        }
+    }
+    if cfg!(all(unix, target_pointer_width = "64")) {
+        assert!(gone_on > 5 && undone > 5, "{gone_on} {undone}");
     }
 }
 

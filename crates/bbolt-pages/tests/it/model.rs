@@ -37,7 +37,7 @@ fn store_and_model_agree_in_memory() {
 #[cfg(not(miri))]
 fn store_and_model_agree_on_a_mapped_file() {
     let scratch = Scratch::new("model");
-    for seed in 100..105 {
+    for seed in 100..112 {
         let path = scratch.path(format!("{seed}.db"));
         model::run(&bytes_of(seed, 4000), &|options: &Options| options.open(&path).expect("open"));
     }
