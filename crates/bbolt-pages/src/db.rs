@@ -432,12 +432,13 @@ impl Db {
         }
         writer.held = held;
         let stored = map.is_some_and(|map| self.inner.maps.get(map).is_writable());
-        let ahead = match map {
-            Some(_) if stored => Ahead::Any,
-            Some(_) if self.inner.options.leaves_kept > 0 => Ahead::Free,
-            _ => Ahead::None,
+        let kept = self.inner.options.leaves_kept_of(self.inner.page_size);
+        let leaves_kept = kept.filter(|_| map.is_some() && !stored);
+        let ahead = match leaves_kept {
+            Some(_) => Ahead::Free,
+            None if stored => Ahead::Any,
+            None => Ahead::None,
         };
-        let leaves_kept = (ahead == Ahead::Free).then_some(self.inner.options.leaves_kept);
         writer.homes.begin(meta.high_water, ahead);
         writer.work.begin(txid + 1, self.inner.page_size, (meta.root, meta.sequence), leaves_kept);
         Ok(WriteTx::new(Core::new(handle, meta, map), writer))
