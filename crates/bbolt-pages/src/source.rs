@@ -4,6 +4,7 @@
 //! says what it should, or an error says what does not. Owns the page cache of the plain mode, too. Never follows a reference.
 //! Limits: the plain mode keeps each page that a transaction touched until that transaction ends.
 
+use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 use crate::digest::Digests;
@@ -14,7 +15,7 @@ use crate::page::{FIRST_DATA_PAGE, Page, PageHeader, Piece, data_hint};
 use crate::work::{Work, is_image};
 
 /// The most lines that are asked for at once of a page that will be copied: what is in use of one of 4 KiB that was split and filled again.
-const PAGE_LINES: u64 = 40;
+pub(crate) const PAGE_LINES: u64 = 48;
 /// Lines of a page of 4 KiB, all of which an edit in place writes.
 pub(crate) const ROOM_LINES: u64 = 64;
 /// Lines that hold the header and the elements of most pages: 31 elements of 16 bytes.
@@ -129,10 +130,23 @@ impl<'a> Source<'a> {
         self.prefetch(id, 0, ELEMENT_LINES);
     }
 
-    /// Asks the processor for all of page `id`.
+    /// Asks the processor for some lines of page `id`, as far as it has them.
     #[inline]
-    pub(crate) fn prefetch_page(&self, id: u64) {
-        self.prefetch(id, 0, (self.page_size / LINE_BYTES as u64).min(PAGE_LINES));
+    pub(crate) fn prefetch_lines(&self, id: u64, lines: Range<u64>) {
+        let end = lines.end.min(self.page_size / LINE_BYTES as u64);
+        self.prefetch(id, LINE_BYTES as u64 * lines.start, end.saturating_sub(lines.start));
+    }
+
+    /// As [`Source::prefetch_lines`], of a page that was given to be edited in place; of no use where that is not done.
+    #[inline]
+    pub(crate) fn prefetch_room_lines(&self, id: u64, lines: Range<u64>) {
+        if let Backing::Mapped(map) = self.backing
+            && map.is_writable()
+        {
+            let end = lines.end.min(self.page_size / LINE_BYTES as u64);
+            let at = id.saturating_mul(self.page_size).saturating_add(LINE_BYTES as u64 * lines.start);
+            map.prefetch(at, end.saturating_sub(lines.start));
+        }
     }
 
     /// Asks the processor for `lines` lines of page `id`, from byte `at` on.

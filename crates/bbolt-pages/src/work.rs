@@ -9,6 +9,7 @@
 mod early;
 mod settle;
 mod shift;
+mod way;
 
 use std::collections::BTreeMap;
 
@@ -16,7 +17,7 @@ use rustc_hash::FxHashSet;
 use smallvec::SmallVec;
 
 use crate::bucket::{Bucket, Root};
-use crate::cursor::{MAX_DEPTH, too_deep, wrong_kind};
+use crate::cursor::wrong_kind;
 use crate::error::{Damage, Result, Rule, Usage};
 use crate::free::Run;
 use crate::image::{Image, Memory, Rest, Splice};
@@ -27,6 +28,7 @@ use crate::page::{
 use crate::source::Source;
 use crate::stats::TxStats;
 use early::Early;
+use way::Path;
 
 /// Ids with this bit name images; the rest of the id is the image's slot.
 const IMAGE_BIT: u64 = 1 << 63;
@@ -72,18 +74,12 @@ struct Open {
     root: u64,
     sequence: u64,
     fill_percent: f64,
+    /// How many branches the last change came by: where the leaf will be next time, most likely.
+    levels: usize,
     /// Whether the entry in the parent has to be written again.
     touched: bool,
     gone: bool,
     children: BTreeMap<Box<[u8]>, u32>,
-}
-
-/// The way to a key: branch pages with the child taken, the leaf, and the place in it.
-struct Path {
-    branches: SmallVec<[(u64, usize); 8]>,
-    leaf: u64,
-    index: usize,
-    found: bool,
 }
 
 /// Hands out pages of the file during a commit.
@@ -139,6 +135,7 @@ impl Work {
             root,
             sequence,
             fill_percent: DEFAULT_FILL_PERCENT,
+            levels: usize::MAX,
             touched: false,
             gone: false,
             children: BTreeMap::new(),
@@ -244,9 +241,6 @@ impl Work {
         if let Some(home) = self.homes.pop() {
             if let Some(room) = base.room(home) {
                 self.at_home = true;
-                if let Some(&next) = self.homes.last() {
-                    base.prefetch_room(next);
-                }
                 return (Memory::home(room), home);
             }
             if self.early.is_on() {
@@ -321,75 +315,48 @@ impl Work {
 
     // ---- finding and editing -----------------------------------------------------------------------------------
 
-    fn descend(&self, base: &Source<'_>, bucket: u32, key: &[u8]) -> Result<Path> {
-        let mut path = Path { branches: SmallVec::new(), leaf: 0, index: 0, found: false };
-        let mut id = self.open[bucket as usize].root;
-        loop {
-            let page = self.page(base, id)?;
-            match page.kind() {
-                PageKind::Leaf => {
-                    let (index, found) = page.leaf()?.search(key)?;
-                    path.leaf = id;
-                    path.index = index;
-                    path.found = found;
-                    return Ok(path);
-                }
-                PageKind::Branch if path.branches.len() < MAX_DEPTH => {
-                    let branch = page.branch()?;
-                    let index = branch.search(key)?;
-                    path.branches.push((id, index));
-                    id = branch.child(index)?;
-                    // Nearly always it is read to be copied: all of it may come at once, beginning with what the search needs. Of an
-                    // image the search reads up to a dozen lines, one after the other if they are not asked for.
-                    if is_image(id) {
-                        self.image(id)?.prefetch();
-                    } else {
-                        base.prefetch_page(id);
-                    }
-                }
-                PageKind::Branch => return Err(too_deep(id)),
-                kind => return Err(wrong_kind(id, kind)),
+    /// Makes the page at `level` of a path an image, if it is none, those above being images; a leaf with `splice` made on the way, where that can
+    /// be done: whether it was.
+    fn own(
+        &mut self,
+        base: &Source<'_>,
+        bucket: u32,
+        path: &mut Path,
+        level: usize,
+        splice: Option<&Splice<'_>>,
+    ) -> Result<bool> {
+        let id = path.page(level);
+        if is_image(id) {
+            return Ok(false);
+        }
+        let (new, spliced) = self.copy_in(base, id, splice)?;
+        match level.checked_sub(1) {
+            None => self.open[bucket as usize].root = new,
+            Some(above) => {
+                let (parent, index) = path.branches[above];
+                let image = self.image(new)?;
+                let differs = image.count() == 0 || image.key(0) != self.image(parent)?.key(index);
+                self.image_mut(new)?.head_changed = differs;
+                self.image_mut(parent)?.set_child(index, new);
             }
         }
-    }
-
-    /// The flags at the end of a path that was found.
-    fn flags_at(&self, base: &Source<'_>, path: &Path) -> Result<u32> {
-        Ok(self.page(base, path.leaf)?.leaf()?.places(path.index)?.0)
+        path.set_page(level, new);
+        // Whatever comes of the change: the bucket has another root.
+        self.open[bucket as usize].touched = true;
+        Ok(spliced)
     }
 
     /// Makes every page of a path an image and then changes its leaf. An error leaves a tree that is equal to the one before.
     fn edit(&mut self, base: &Source<'_>, bucket: u32, path: &mut Path, splice: &Splice<'_>) -> Result<()> {
-        let added = splice.added.map_or(0, |(key, _, value)| 16 + key.len() + value.len());
-        let mut spliced = false;
-        for level in 0..=path.branches.len() {
-            let (id, change) = match path.branches.get(level) {
-                Some(&(id, _)) => (id, None),
-                None => (path.leaf, Some(splice)),
-            };
-            if is_image(id) {
-                continue;
-            }
-            let new;
-            (new, spliced) = self.copy_in(base, id, change)?;
-            match level.checked_sub(1) {
-                None => self.open[bucket as usize].root = new,
-                Some(above) => {
-                    let (parent, index) = path.branches[above];
-                    let image = self.image(new)?;
-                    let differs = image.count() == 0 || image.key(0) != self.image(parent)?.key(index);
-                    self.image_mut(new)?.head_changed = differs;
-                    self.image_mut(parent)?.set_child(index, new);
-                }
-            }
-            match path.branches.get_mut(level) {
-                Some(step) => step.0 = new,
-                None => path.leaf = new,
-            }
+        let leaf_level = path.branches.len();
+        for level in 0..leaf_level {
+            self.own(base, bucket, path, level, None)?;
         }
+        let spliced = self.own(base, bucket, path, leaf_level, Some(splice))?;
         self.open[bucket as usize].touched = true;
         if !spliced {
             self.recall(base, path.leaf)?;
+            let added = splice.added.map_or(0, |(key, _, value)| 16 + key.len() + value.len());
             let leaf = self.image_mut(path.leaf)?;
             if leaf.size() + added > MAX_IMAGE_BYTES {
                 let given = splice.added.map_or(0, |(_, _, value)| value.len() as u64);
@@ -415,7 +382,7 @@ impl Work {
         flags: u32,
         value: &[u8],
     ) -> Result<()> {
-        let mut path = self.descend(base, bucket, key)?;
+        let mut path = self.descend_to_change(base, bucket, key, true)?;
         if path.found && (self.flags_at(base, &path)? ^ flags) & BUCKET_FLAG != 0 {
             return Err(Usage::IncompatibleValue.into());
         }
@@ -430,7 +397,7 @@ impl Work {
 
     /// Deletes a plain key; a missing one is no error and changes nothing. Whether it was there.
     pub(crate) fn delete(&mut self, base: &Source<'_>, bucket: u32, key: &[u8]) -> Result<bool> {
-        let mut path = self.descend(base, bucket, key)?;
+        let mut path = self.descend_to_change(base, bucket, key, false)?;
         if !path.found {
             return Ok(false);
         }
@@ -579,6 +546,7 @@ impl Work {
             root,
             sequence,
             fill_percent: DEFAULT_FILL_PERCENT,
+            levels: usize::MAX,
             touched,
             gone: false,
             children: BTreeMap::new(),
