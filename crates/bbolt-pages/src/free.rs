@@ -20,6 +20,11 @@ const WORDS: usize = (SEGMENT_PAGES / 64) as usize;
 /// Freed runs for which room is kept from one commit to the next.
 const FRESH_KEPT: usize = 4096;
 
+/// Runs that are remembered: of the state at hand, of the one before, and one more for a reader that holds that one.
+const RECENT: usize = 3;
+/// Free runs that are looked at for one of a few pages.
+const RUNS_LOOKED_AT: usize = 64;
+
 /// A set of page ids: bits in segments of 4,096, a segment allocated when it gets its first member and kept from then on.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct PageSet {
@@ -335,6 +340,29 @@ impl PageSet {
         None
     }
 
+    /// The lowest run of `most` members, or the longest that is shorter, among the lowest [`RUNS_LOOKED_AT`]; they stay members. Runs end
+    /// where segments do.
+    pub(crate) fn roomy_run(&mut self, most: u64) -> Option<Run> {
+        self.lowest = self.lowest_word()?;
+        let first = Self::place(self.lowest).0;
+        let there = self.segments.iter().zip(&self.counts).enumerate().skip(first);
+        let runs = there.filter(|&(_, (_, &count))| count > 0).flat_map(|(index, (segment, _))| {
+            let base = index as u64 * SEGMENT_PAGES;
+            let runs = segment.iter().flat_map(|segment| segment.each_run());
+            runs.map(move |(start, length)| Run { start: base + u64::from(start), length: length.into() })
+        });
+        let mut best: Option<Run> = None;
+        for run in runs.take(RUNS_LOOKED_AT) {
+            if run.length >= most {
+                return Some(Run { length: most, ..run });
+            }
+            if best.is_none_or(|best| best.length < run.length) {
+                best = Some(run);
+            }
+        }
+        best
+    }
+
     /// All members, ascending.
     pub(crate) fn iter(&self) -> impl Iterator<Item = u64> + '_ {
         self.segments.iter().enumerate().flat_map(|(index, segment)| {
@@ -398,6 +426,8 @@ pub struct FreePages {
     fresh: Vec<Pending>,
     /// Waiting, by the oldest reader that sees them: looked at again only when that one is gone.
     blocked: BTreeMap<u64, Vec<Pending>>,
+    /// Where small commits put their pages side by side, the latest last: mostly they find room there again.
+    recent: Vec<Run>,
     /// The transaction that allocated a run (by its first page), recorded only while a reader is open that is older.
     births: FxHashMap<u64, u64>,
 }
@@ -485,6 +515,41 @@ impl FreePages {
         let run = self.listed.best_place(|run| self.free.contains_run(run))?;
         self.free.remove_run(run);
         Some(run)
+    }
+
+    /// Sets a run of `most` pages aside, or of fewer, but at least of `least`: they stay listed, but `take` does not find them.
+    pub(crate) fn set_several_aside(&mut self, most: u64, least: u64) -> Option<Run> {
+        let mut best = self.free.roomy_run(most);
+        for run in &self.recent {
+            let mut length = 0;
+            for page in run.start..run.start + run.length {
+                length = if self.free.contains(page) { length + 1 } else { 0 };
+                if length > best.map_or(0, |best| best.length) && length <= most {
+                    best = Some(Run { start: page + 1 - length, length });
+                }
+            }
+        }
+        let best = best.filter(|run| run.length >= least).or_else(|| {
+            let start = self.free.lowest_run(least)?;
+            Some(Run { start, length: least })
+        })?;
+        self.free.remove_run(best);
+        Some(best)
+    }
+
+    /// Remembers where pages were put side by side.
+    pub(crate) fn remember(&mut self, run: Run) {
+        self.recent.retain(|known| !known.meets(run));
+        if self.recent.len() == RECENT {
+            self.recent.remove(0);
+        }
+        self.recent.push(run);
+    }
+
+    /// Takes what was set aside, for whatever is written there now.
+    pub(crate) fn take_several(&mut self, run: Run) {
+        self.listed.remove(run);
+        self.listed.forget(run);
     }
 
     /// Takes back [`FreePages::set_aside`].
@@ -662,6 +727,42 @@ mod tests {
         assert_eq!(free.free_count(), 2, "10 and 11");
         free.release(&[9]);
         assert_eq!((free.free_count(), free.pending_count()), (4, 0));
+    }
+
+    #[test]
+    fn the_lowest_run_that_is_long_enough_is_found_or_else_the_longest() {
+        let mut set = PageSet::default();
+        assert_eq!(set.roomy_run(2), None);
+        for page in [3, 5, 6, 9, 10, 11, 4095, 4096, 4097, 4098, 4099] {
+            assert!(set.insert(page));
+        }
+        assert_eq!(set.roomy_run(2), Some(run(5, 2)));
+        assert_eq!(set.roomy_run(3), Some(run(9, 3)));
+        // Of 4095 to 4099 the first page lies in another segment.
+        assert_eq!(set.roomy_run(4), Some(run(4096, 4)));
+        assert_eq!(set.roomy_run(9), Some(run(4096, 4)));
+        (0..RUNS_LOOKED_AT as u64).for_each(|nth| assert!(set.insert(100 + 2 * nth)));
+        assert_eq!(set.roomy_run(4), Some(run(9, 3)), "no more runs than these are looked at");
+        let mut alone = PageSet::default();
+        assert!(alone.insert(7));
+        assert_eq!(alone.roomy_run(4), Some(run(7, 1)));
+    }
+
+    #[test]
+    fn where_pages_lay_side_by_side_they_do_again() {
+        // Singles enough to hide the run at their end.
+        let singles = (10..10 + 4 * RUNS_LOOKED_AT as u64).step_by(2);
+        let mut free = FreePages::new(singles.chain(5000..5008)).unwrap();
+        assert_eq!(free.set_several_aside(4, 9), None);
+        assert_eq!(free.set_several_aside(4, 3), Some(run(5000, 3)), "all runs are looked at, for the least");
+        free.put_back(run(5000, 3));
+        free.remember(run(5001, 4));
+        assert_eq!(free.set_several_aside(9, 3), Some(run(5001, 4)));
+        assert_eq!(free.set_several_aside(4, 3), Some(run(5005, 3)));
+        free.put_back(run(5005, 3));
+        free.take_several(run(5001, 1));
+        free.put_back(run(5002, 3));
+        assert_eq!(free.set_several_aside(2, 2), Some(run(5002, 2)));
     }
 
     #[test]

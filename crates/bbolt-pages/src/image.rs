@@ -144,10 +144,21 @@ impl Image {
         PageHeader { id, flags, count: self.count() as u16, overflow }.write(&mut self.bytes);
     }
 
-    /// The page as it goes to the file, and zeros up to `length` bytes.
-    pub(crate) fn sealed(&mut self, id: u64, overflow: u32, length: usize) -> &[u8] {
+    /// Makes the page as it goes to the file, with zeros up to `length` bytes.
+    pub(crate) fn seal_padded(&mut self, id: u64, overflow: u32, length: usize) {
         debug_assert!(self.bytes.is_heap(), "what lies at home is as it is to be");
         self.seal(id, overflow);
+        self.bytes.pad(length);
+    }
+
+    /// As [`Image::seal_padded`], and what it made.
+    pub(crate) fn sealed(&mut self, id: u64, overflow: u32, length: usize) -> &[u8] {
+        self.seal_padded(id, overflow, length);
+        self.padded(length)
+    }
+
+    /// What [`Image::seal_padded`] made.
+    pub(crate) fn padded(&self, length: usize) -> &[u8] {
         self.bytes.padded(length)
     }
 

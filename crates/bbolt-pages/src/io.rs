@@ -5,7 +5,7 @@
 //! Never interprets a byte. Limit: positions are absolute; there is no cursor and no buffering.
 
 use std::fs::File;
-use std::io::{self, Seek, SeekFrom};
+use std::io::{self, IoSlice, Seek, SeekFrom};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 /// What the store needs of the thing that holds its pages.
@@ -38,6 +38,19 @@ pub trait Storage: Send + Sync {
     /// # Errors
     /// Whatever the system says; any part of `bytes` may have been written then.
     fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()>;
+
+    /// Writes `pieces` one behind the other from `offset` on, by one call where the system has one. Each of them is a write of its own: they may
+    /// reach the disk in any order.
+    ///
+    /// # Errors
+    /// As [`Storage::write_at`].
+    fn write_all_at(&self, mut offset: u64, pieces: &[IoSlice<'_>]) -> io::Result<()> {
+        for piece in pieces {
+            self.write_at(offset, piece)?;
+            offset += piece.len() as u64;
+        }
+        Ok(())
+    }
 
     /// Sets the length; new bytes are zero.
     ///
@@ -137,6 +150,29 @@ impl Storage for FileStorage {
         Ok(())
     }
 
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    fn write_all_at(&self, mut offset: u64, pieces: &[IoSlice<'_>]) -> io::Result<()> {
+        use rustix::io::{Errno, pwritev};
+        let mut written = match pieces {
+            // One alone needs no list.
+            [] | [_] => 0,
+            _ => match pwritev(&self.file, pieces, offset) {
+                Ok(written) => written,
+                Err(Errno::INTR | Errno::NOSYS | Errno::INVAL) => 0,
+                Err(error) => return Err(error.into()),
+            },
+        };
+        for piece in pieces {
+            let done = written.min(piece.len());
+            if done < piece.len() {
+                self.write_at(offset + done as u64, &piece[done..])?;
+            }
+            written -= done;
+            offset += piece.len() as u64;
+        }
+        Ok(())
+    }
+
     fn set_len(&self, bytes: u64) -> io::Result<()> {
         self.file.set_len(bytes)
     }
@@ -164,7 +200,7 @@ impl Storage for FileStorage {
     fn write_durable(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
         use rustix::io::{Errno, ReadWriteFlags, pwritev2};
         // One call instead of two: the write itself waits until its data is on the disk (Linux 4.7 and later).
-        match pwritev2(&self.file, &[io::IoSlice::new(bytes)], offset, ReadWriteFlags::DSYNC) {
+        match pwritev2(&self.file, &[IoSlice::new(bytes)], offset, ReadWriteFlags::DSYNC) {
             Ok(written) if written == bytes.len() => Ok(()),
             Ok(_) | Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL | Errno::INTR | Errno::AGAIN) => {
                 self.write_at(offset, bytes)?;

@@ -29,6 +29,7 @@ pub mod model;
 mod open;
 mod options;
 pub mod page;
+mod places;
 mod raw_file;
 #[doc(hidden)]
 pub mod readers;

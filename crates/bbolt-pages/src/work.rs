@@ -10,6 +10,7 @@ mod early;
 mod settle;
 mod shift;
 mod way;
+mod writes;
 
 use std::collections::BTreeMap;
 
@@ -84,6 +85,9 @@ struct Open {
 
 /// Hands out pages of the file during a commit.
 pub(crate) trait Allocate {
+    /// Tells that about `images` pages are about to be asked for. Only the first call counts.
+    fn expect(&mut self, images: usize);
+
     /// A run of `pages` pages.
     fn allocate(&mut self, pages: u64) -> Result<u64>;
 }
@@ -738,10 +742,16 @@ impl Work {
         }
         self.settle_root(base, 0)?;
         let root = self.open[0].root;
+        pages.expect(self.expected());
         let page = self.number(root, pages)?;
         self.open[0].root = page;
         self.writes.sort_unstable();
         Ok(page)
+    }
+
+    /// Images to be numbered: those there are, and the root bucket's leaf, which becomes one when an entry in it is written again.
+    fn expected(&self) -> usize {
+        self.images.len() - self.vacant.len() + usize::from(!is_image(self.open[0].root))
     }
 
     fn depth_of(&self, mut index: u32) -> u32 {
@@ -771,6 +781,7 @@ impl Work {
             self.drop_image(root);
             return self.put(base, parent, &name, BUCKET_FLAG, &value);
         }
+        pages.expect(self.expected());
         let root = self.number(root, pages)?;
         self.open[index as usize].root = root;
         let value = BucketHeader { root, sequence }.to_bytes();
@@ -817,32 +828,5 @@ impl Work {
         self.writes.push((page, slot_of(id) as u32));
         self.counters.spill += 1;
         Ok(page)
-    }
-
-    /// The pages to write, in ascending order, each padded with zeros.
-    pub(crate) fn for_each_write(
-        &mut self,
-        base: &Source<'_>,
-        mut write: impl FnMut(u64, &[u8]) -> Result<()>,
-    ) -> Result<()> {
-        for (number, &(page, slot)) in self.writes.iter().enumerate() {
-            // An image was changed a thousand others ago: the next one comes while the system writes this one.
-            if let Some(&(page, next)) = self.writes.get(number + 1)
-                && let Some(Some(image)) = self.images.get(next as usize)
-            {
-                image.prefetch();
-                base.prefetch_room(page);
-            }
-            if let Some(Some(image)) = self.images.get_mut(slot as usize) {
-                let pages = image.size().div_ceil(self.page_size);
-                write(page, image.sealed(page, pages as u32 - 1, pages * self.page_size))?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Pages that will be written.
-    pub(crate) fn write_count(&self) -> usize {
-        self.writes.len() + self.settled
     }
 }

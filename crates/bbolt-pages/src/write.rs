@@ -5,7 +5,7 @@
 //! come back to another bucket. What the disk holds after a failed barrier is not known, so the writer is then closed until reopen.
 
 use std::borrow::Cow;
-use std::io;
+use std::io::{self, IoSlice};
 use std::time::Instant;
 
 use crate::bucket::{Bucket, Entry};
@@ -13,15 +13,15 @@ use crate::check::{CheckOptions, Severity, check_meta};
 use crate::cursor::Cursor;
 use crate::db::{Published, Writer, grow};
 use crate::error::{Error, Result, Usage};
-use crate::free::{FreePages, Run};
-use crate::freelist::Listed;
+use crate::free::Run;
 use crate::homes::Homes;
 use crate::io::Storage;
 use crate::page::{META_PAGE_BYTES, Meta, NO_FREELIST};
+use crate::places::Pages;
 use crate::raw_file::{RawBytes, RawFile};
 use crate::source::Source;
 use crate::tx::{Core, root_id};
-use crate::work::{Allocate, BucketId, Work};
+use crate::work::{BucketId, Work};
 use crate::{MAX_KEY_BYTES, MAX_NAME_BYTES, MAX_VALUE_BYTES};
 
 /// The write transaction. Dropping it without a commit rolls it back.
@@ -552,63 +552,6 @@ impl std::fmt::Debug for CursorMut<'_, '_> {
 
 // ---- commit --------------------------------------------------------------------------------------------------------
 
-/// Pages for a commit: free ones first, lowest address first, then from the high-water mark.
-struct Pages<'a> {
-    free: &'a mut FreePages,
-    high_water: u64,
-    page_size: u64,
-    max_size: u64,
-    taken: &'a mut Vec<Run>,
-    fresh: &'a mut Vec<Run>,
-    /// Free pages kept for the freelist, as long as there are others.
-    aside: Option<Run>,
-}
-
-impl Pages<'_> {
-    fn put_back(&mut self) -> bool {
-        let aside = self.aside.take();
-        aside.inspect(|&run| self.free.put_back(run)).is_some()
-    }
-
-    /// Pages for the freelist as it is listed: those set aside, if they suit it.
-    fn allocate_list(&mut self) -> Result<Run> {
-        let needed = self.free.listed.pages_needed(self.page_size);
-        if let Some(run) = self.aside.take_if(|run| Listed::suits(run.length, needed)) {
-            self.free.take_aside(run);
-            self.taken.push(run);
-            return Ok(run);
-        }
-        self.put_back();
-        if let Some(run) = self.free.take(Listed::pages_wanted(needed)) {
-            self.taken.push(run);
-            return Ok(run);
-        }
-        Ok(Run { start: self.allocate(needed)?, length: needed })
-    }
-}
-
-impl Allocate for Pages<'_> {
-    fn allocate(&mut self, pages: u64) -> Result<u64> {
-        loop {
-            if let Some(run) = self.free.take(pages) {
-                self.taken.push(run);
-                return Ok(run.start);
-            }
-            if !self.put_back() {
-                break;
-            }
-        }
-        let start = self.high_water;
-        let needed = (start + pages).saturating_mul(self.page_size);
-        if self.max_size != 0 && needed > self.max_size {
-            return Err(Usage::MaxSizeReached { needed, limit: self.max_size }.into());
-        }
-        self.high_water += pages;
-        self.fresh.push(Run { start, length: pages });
-        Ok(start)
-    }
-}
-
 /// Runs for which room is kept from one commit to the next.
 const RUNS_KEPT: usize = 4096;
 
@@ -639,20 +582,11 @@ impl<'a, 'db> Commit<'a, 'db> {
             runs.shrink_to(RUNS_KEPT);
         }
         let Some(free) = free.as_mut() else { return Err((Usage::FreePagesNotLoaded.into(), false)) };
-        let aside = if db.options.no_freelist_sync { None } else { free.set_aside() };
-        let mut pages = Pages {
-            free,
-            high_water: homes.high_water(),
-            page_size: db.page_size,
-            max_size: db.options.max_size,
-            taken: &mut *taken,
-            fresh: &mut *fresh,
-            aside,
-        };
+        let mut pages = Pages::new(free, homes.high_water(), db.page_size, &db.options, taken, fresh);
         meta_page.resize(db.page_size as usize, 0);
         let buffers = Buffers { meta_page, freelist: buffer };
         let result = Self::write_all(core, work, homes, &mut pages, listed, file_bytes, buffers);
-        pages.put_back();
+        pages.end(result.is_ok());
         let published = match result {
             Ok(published) => published,
             Err((error, poison)) => {
@@ -727,11 +661,22 @@ impl<'a, 'db> Commit<'a, 'db> {
             }
             db.storage.write_at(offset, bytes).map_err(|error| Error::io("write", offset, error))
         };
-        let write = |page: u64, bytes: &[u8]| {
-            if let Some(digests) = &db.digests {
-                digests.forget(page);
+        let write = |first: u64, pieces: &[IoSlice<'_>]| {
+            let mut page = first;
+            for piece in pieces {
+                if let Some(digests) = &db.digests {
+                    digests.forget(page);
+                }
+                if store_to.is_some() {
+                    write_at(page * db.page_size, piece)?;
+                }
+                page += piece.len() as u64 / db.page_size;
             }
-            write_at(page * db.page_size, bytes)
+            if store_to.is_some() {
+                return Ok(());
+            }
+            let offset = first * db.page_size;
+            db.storage.write_all_at(offset, pieces).map_err(|error| Error::io("write", offset, error))
         };
         work.for_each_write(&source, &write).map_err(undo)?;
         let mut writes = work.write_count() as u64;

@@ -108,13 +108,18 @@ impl Memory {
     }
 
     /// What is in use, and zeros up to `length` bytes.
-    pub(super) fn padded(&mut self, length: usize) -> &[u8] {
+    pub(super) fn padded(&self, length: usize) -> &[u8] {
+        debug_assert!(self.dirty == self.used, "zeros stand behind it");
+        &self.place[..length]
+    }
+
+    /// Makes zeros of what stands behind, up to `length` bytes.
+    pub(super) fn pad(&mut self, length: usize) {
         debug_assert!(self.used <= length);
         if length > self.place.len() {
             self.grow(length);
         }
         self.clean();
-        &self.place[..length]
     }
 
     /// Private memory of `length` bytes, and some to spare.
@@ -175,6 +180,7 @@ mod tests {
             memory[length..].fill(0xEE);
             memory.truncate(length);
             let whole = length.next_multiple_of(64).max(64);
+            memory.pad(whole);
             let padded = memory.padded(whole);
             assert_eq!(padded.len(), whole);
             assert!(padded[..length].iter().all(|&byte| byte == value), "{length}");
