@@ -196,7 +196,8 @@ impl Inner {
         let wanted = file_bytes.saturating_mul(RESERVE_FACTOR);
         let mut bytes = wanted.max(LEAST_RESERVED).max(self.options.initial_mmap_size);
         let mapping = loop {
-            match Mapping::reserve(bytes, 2 * self.page_size, self.writable_map()) {
+            let large_pages = self.options.large_pages;
+            match Mapping::reserve(bytes, 2 * self.page_size, self.writable_map(), large_pages) {
                 Ok(mapping) => break mapping,
                 Err(_) if bytes / 2 >= file_bytes.max(1 << 20) => bytes /= 2,
                 Err(error) => return Err(Error::io("reserve address space", bytes, error)),

@@ -56,7 +56,12 @@ mod system {
         metas_end: usize,
         /// M5: whether the file's bytes are mapped for writing, too; then the file was opened for it.
         writable: bool,
+        /// Whether the system is asked for large pages.
+        large_pages: bool,
     }
+
+    /// Where large pages may begin: those of most processors, and no harm elsewhere.
+    const LARGE_PAGE_BYTES: usize = 2 << 20;
 
     // M4: the bytes of a page that is lent do not change while they are lent. Pages are written only by write transactions of this process (the
     // file's exclusive lock keeps others out), these write only pages that no open transaction can reach, and the metas are never lent. Who
@@ -71,25 +76,42 @@ mod system {
     unsafe impl Sync for Mapping {}
 
     impl Mapping {
-        /// Reserves `bytes` of address space, rounded up to whole system pages. No memory and no file is behind it yet.
-        pub(crate) fn reserve(bytes: u64, metas_end: u64, writable: bool) -> io::Result<Self> {
+        /// Reserves `bytes` of address space, rounded up to whole system pages. No memory and no file is behind it yet. For `large_pages` it begins
+        /// where a large page may.
+        pub(crate) fn reserve(
+            bytes: u64,
+            metas_end: u64,
+            writable: bool,
+            large_pages: bool,
+        ) -> io::Result<Self> {
             let page = rustix::param::page_size();
-            let reserved = usize::try_from(bytes)
+            let align = if large_pages { LARGE_PAGE_BYTES } else { 0 };
+            let (reserved, whole) = usize::try_from(bytes)
                 .ok()
                 .and_then(|bytes| bytes.max(1).checked_next_multiple_of(page))
-                .filter(|&bytes| isize::try_from(bytes).is_ok())
+                .and_then(|reserved| Some((reserved, reserved.checked_add(align)?)))
+                .filter(|&(_, whole)| isize::try_from(whole).is_ok())
                 .ok_or_else(|| io::Error::from(io::ErrorKind::OutOfMemory))?;
             #[cfg(any(target_os = "linux", target_os = "android"))]
             let flags = MapFlags::PRIVATE | MapFlags::NORESERVE;
             #[cfg(not(any(target_os = "linux", target_os = "android")))]
             let flags = MapFlags::PRIVATE;
             // SAFETY: a null hint lets the system choose a range that nothing uses; without access rights nothing can be read through it.
-            let base =
-                unsafe { rustix::mm::mmap_anonymous(ptr::null_mut(), reserved, ProtFlags::empty(), flags) }?;
-            let base =
-                NonNull::new(base.cast::<u8>()).ok_or_else(|| io::Error::from(io::ErrorKind::OutOfMemory))?;
+            let start =
+                unsafe { rustix::mm::mmap_anonymous(ptr::null_mut(), whole, ProtFlags::empty(), flags) }?;
+            // What lies before the first place for a large page, and behind what is wanted from there on, goes back.
+            let before = start.cast::<u8>().align_offset(align.max(1)).min(align);
+            let base = start.cast::<u8>().wrapping_add(before);
+            for (at, length) in [(start, before), (base.wrapping_add(reserved).cast(), align - before)] {
+                if length > 0 {
+                    // SAFETY: whole system pages of the range that was just reserved and that nobody knows of; none of them is used further.
+                    let unmapped = unsafe { rustix::mm::munmap(at, length) };
+                    debug_assert!(unmapped.is_ok(), "a range that was mapped can be unmapped");
+                }
+            }
+            let base = NonNull::new(base).ok_or_else(|| io::Error::from(io::ErrorKind::OutOfMemory))?;
             let metas_end = usize::try_from(metas_end).unwrap_or(usize::MAX);
-            Ok(Self { base, reserved, readable: AtomicUsize::new(0), metas_end, writable })
+            Ok(Self { base, reserved, readable: AtomicUsize::new(0), metas_end, writable, large_pages })
         }
 
         /// Bytes of address space.
@@ -134,6 +156,11 @@ mod system {
                 }?;
                 debug_assert_eq!(mapped.cast::<u8>(), place);
                 self.advise(from as u64, (to - from) as u64, Hint::Random)?;
+                #[cfg(any(target_os = "linux", target_os = "android"))]
+                if self.large_pages {
+                    // SAFETY: the range was just mapped; where the system has no large pages the hint fails and nothing is different.
+                    let _ = unsafe { rustix::mm::madvise(place.cast(), to - from, Advice::LinuxHugepage) };
+                }
             }
             // Release pairs with the Acquire of `bytes`.
             self.readable.store(new, Ordering::Release);
@@ -408,7 +435,12 @@ mod system {
     pub(crate) struct Mapping(core::convert::Infallible);
 
     impl Mapping {
-        pub(crate) fn reserve(_bytes: u64, _metas_end: u64, _writable: bool) -> io::Result<Self> {
+        pub(crate) fn reserve(
+            _bytes: u64,
+            _metas_end: u64,
+            _writable: bool,
+            _large_pages: bool,
+        ) -> io::Result<Self> {
             Err(io::ErrorKind::Unsupported.into())
         }
         pub(crate) fn reserved(&self) -> u64 {

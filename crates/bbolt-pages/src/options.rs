@@ -54,6 +54,7 @@ pub struct Options {
     pub(crate) max_batch_delay: Duration,
     pub(crate) mode: u32,
     pub(crate) map_mode: MapMode,
+    pub(crate) large_pages: bool,
     pub(crate) leaves_kept: Option<usize>,
     pub(crate) digest_bytes: u64,
     pub(crate) digest_from: u64,
@@ -91,6 +92,7 @@ impl Default for Options {
             max_batch_delay: Duration::from_millis(10),
             mode: 0o600,
             map_mode: MapMode::Mapped,
+            large_pages: false,
             leaves_kept: None,
             digest_bytes: DIGEST_BYTES,
             digest_from: DIGEST_FROM,
@@ -204,6 +206,16 @@ impl Options {
     /// How pages are read.
     pub fn map_mode(mut self, mode: MapMode) -> Self {
         self.map_mode = mode;
+        self
+    }
+
+    /// Asks the system to map the file by large pages, where it has them for files (Linux from 6.16 on with ext4, or with XFS; others ignore it): for files
+    /// that stay in memory, which are then reached without a search for each page's address. Only what the system reads or makes after that can be large.
+    ///
+    /// The price: what is not in memory comes by 2 MiB, and through a [writable map](Self::writable_map) a changed page is written to the disk with
+    /// the 2 MiB around it. So it is of use for loads without [syncs](Self::no_sync), and not for durable small commits or for files larger than the memory.
+    pub fn large_pages(mut self, yes: bool) -> Self {
+        self.large_pages = yes;
         self
     }
 

@@ -22,7 +22,9 @@ impl<const SYNCED_FREELIST: bool, const WRITE_MAP: bool> Engine for Ours<SYNCED_
             .page_size(4096)
             .no_sync(mode == Mode::Fast)
             .no_grow_sync(mode == Mode::Fast)
-            .no_freelist_sync(!SYNCED_FREELIST);
+            .no_freelist_sync(!SYNCED_FREELIST)
+            // With a writable map large pages are for what is not synced.
+            .large_pages(WRITE_MAP && mode == Mode::Fast);
         // SAFETY: this process runs one workload and stores through no pointers of its own.
         let options = unsafe { options.writable_map(WRITE_MAP) };
         let db = options.open(path).expect("a database");

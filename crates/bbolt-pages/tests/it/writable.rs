@@ -19,8 +19,9 @@ pub(crate) fn writable(options: Options) -> Options {
     unsafe { options.writable_map(true) }
 }
 
-/// The two ways: all changes, and leaves as soon as there is a second one.
-const WAYS: [fn(Options) -> Options; 2] = [writable, |options| options.leaves_kept(1)];
+/// The ways: all changes, the same in large pages, and leaves as soon as there is a second one.
+const WAYS: [fn(Options) -> Options; 3] =
+    [writable, |options| writable(options).large_pages(true), |options| options.leaves_kept(1)];
 
 type Contents = BTreeMap<Vec<u8>, Vec<u8>>;
 
