@@ -42,6 +42,7 @@ pub(crate) enum Rest<'a> {
 
 impl Image {
     /// An empty page of `kind` in `memory`, which is page `home` of the file, or 0.
+    #[inline(always)]
     pub(crate) fn empty((mut bytes, home): (Memory, u64), kind: PageKind) -> Self {
         bytes.clear();
         bytes.resize(PAGE_HEADER_BYTES);
@@ -79,8 +80,21 @@ impl Image {
     /// merge with, or whose separator is to be changed, is not.
     pub(crate) fn may_be_written(&self, page_size: usize) -> Option<u64> {
         let settled = self.is_leaf && self.count > 0 && !self.shrunk && !self.head_changed;
-        let here = self.home != 0 && self.bytes.is_heap() && self.written_bytes == 0;
-        (settled && here && self.bytes.len() <= page_size).then_some(self.home)
+        self.fits_home(page_size).filter(|_| settled)
+    }
+
+    /// The page that was given to it, if it lies elsewhere and fits.
+    pub(crate) fn fits_home(&self, page_size: usize) -> Option<u64> {
+        let elsewhere = self.home != 0 && self.bytes.is_heap() && self.written_bytes == 0;
+        (elsewhere && self.bytes.len() <= page_size).then_some(self.home)
+    }
+
+    /// Moves into its home. Gives the memory back.
+    pub(crate) fn move_home(&mut self, mut home: Memory) -> Memory {
+        self.seal(self.home, 0);
+        home.extend_from_slice(&self.bytes);
+        home.clean();
+        std::mem::replace(&mut self.bytes, home)
     }
 
     /// It was written to its home. Gives the memory back.
@@ -167,6 +181,15 @@ impl Image {
     pub(crate) fn prefetch(&self) {
         let lines = self.bytes.len().div_ceil(LINE_BYTES) as u64;
         fetch(self.bytes.as_ptr(), lines.min(ROOM_LINES));
+    }
+
+    /// Asks the processor for the elements.
+    #[inline]
+    pub(crate) fn prefetch_elements(&self) {
+        fetch(
+            self.bytes.as_ptr(),
+            element_at(self.count()).div_ceil(LINE_BYTES).min(ROOM_LINES as usize) as u64,
+        );
     }
 
     #[inline]

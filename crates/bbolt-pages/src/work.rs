@@ -169,6 +169,11 @@ impl Work {
         if home != 0 {
             self.homes.push(home);
         }
+        self.keep_memory(memory);
+    }
+
+    /// Keeps memory for other images, as long as there is not enough.
+    fn keep_memory(&mut self, memory: Memory) {
         if self.spare.len() < if self.at_home { SPARE_AT_HOME } else { SPARE_IMAGES }
             && (1..=4 * self.page_size).contains(&memory.private_bytes())
         {
@@ -236,11 +241,13 @@ impl Work {
         if is_image(id) { self.image_page(base, id) } else { base.page(id) }
     }
 
+    #[inline(always)]
     fn next_id(&self) -> u64 {
         IMAGE_BIT | self.vacant.last().map_or(self.images.len() as u64, |&slot| u64::from(slot))
     }
 
     /// Memory for an image that will fill a page at most, and the page it lies in or may be written to, if one was given.
+    #[inline(always)]
     fn memory(&mut self, base: &Source<'_>) -> (Memory, u64) {
         if let Some(home) = self.homes.pop() {
             if let Some(room) = base.room(home) {
@@ -256,6 +263,7 @@ impl Work {
     }
 
     /// Private memory for about a page.
+    #[inline(always)]
     fn heap(&mut self) -> Memory {
         let Some(memory) = self.spare.pop() else {
             return Memory::heap(self.page_size + self.page_size / 4);
@@ -264,6 +272,7 @@ impl Work {
         memory
     }
 
+    #[inline(always)]
     fn add(&mut self, image: Image) -> u64 {
         let id = self.next_id();
         match self.vacant.pop() {
@@ -386,7 +395,8 @@ impl Work {
         flags: u32,
         value: &[u8],
     ) -> Result<()> {
-        let mut path = self.descend_to_change(base, bucket, key, true)?;
+        let mut path = self.start(bucket);
+        self.descend_to_change(base, bucket, key, &mut path, true)?;
         if path.found && (self.flags_at(base, &path)? ^ flags) & BUCKET_FLAG != 0 {
             return Err(Usage::IncompatibleValue.into());
         }
@@ -394,14 +404,36 @@ impl Work {
         self.edit(base, bucket, &mut path, &splice)?;
         let leaf = self.image(path.leaf)?;
         if leaf.size() > self.page_size || leaf.is_full() {
+            let leaf = path.leaf;
             self.relieve(base, bucket, path)?;
+            self.bring_home(base, leaf)?;
+        }
+        Ok(())
+    }
+
+    /// Moves an image that outgrew its page of the writable map back there, if it fits again: both are in the caches now, and at the commit neither is.
+    fn bring_home(&mut self, base: &Source<'_>, id: u64) -> Result<()> {
+        let page_size = self.page_size;
+        let image = self.image_mut(id)?;
+        if let Some(room) = image.fits_home(page_size).and_then(|home| base.room(home)) {
+            let memory = image.move_home(Memory::home(room));
+            self.keep_memory(memory);
+        }
+        Ok(())
+    }
+
+    /// Asks the processor for the elements of the next image behind element `index` of a branch of branches: who walks over it looks at all of them.
+    fn ask_for_next(&self, id: u64, index: usize) -> Result<()> {
+        if let Some(at) = self.image(id)?.next_child(index + 1, is_image_byte) {
+            self.image(self.image(id)?.child(at))?.prefetch_elements();
         }
         Ok(())
     }
 
     /// Deletes a plain key; a missing one is no error and changes nothing. Whether it was there.
     pub(crate) fn delete(&mut self, base: &Source<'_>, bucket: u32, key: &[u8]) -> Result<bool> {
-        let mut path = self.descend_to_change(base, bucket, key, false)?;
+        let mut path = self.start(bucket);
+        self.descend_to_change(base, bucket, key, &mut path, false)?;
         if !path.found {
             return Ok(false);
         }
@@ -798,7 +830,11 @@ impl Work {
         if !image.is_leaf() {
             let mut index = 0;
             while let Some(at) = self.image(id)?.next_child(index, is_image_byte) {
-                let page = self.number(self.image(id)?.child(at), pages)?;
+                let child = self.image(id)?.child(at);
+                if !self.image(child)?.is_leaf() {
+                    self.ask_for_next(id, at)?;
+                }
+                let page = self.number(child, pages)?;
                 self.image_mut(id)?.set_child(at, page);
                 index = at + 1;
             }

@@ -53,13 +53,20 @@ impl<'db> WriteTx<'db> {
         if writer.work.wants_homes() && writer.homes.runs_low(writer.work.homes().len()) {
             self.core.give_homes(writer);
         }
-        let result = edit(&mut writer.work, &self.core.source(None));
-        match &result {
-            Ok(_) if writer.work.has_cooled() => self.core.write_early(&mut writer.work),
-            Ok(_) => {}
-            Err(error) => self.failed = !matches!(error, Error::Usage(_)),
+        // The result is made anew on each way: one moved as a whole would be read in larger parts than it was written in, which a processor can only
+        // after all stores before, those to cold pages included.
+        match edit(&mut writer.work, &self.core.source(None)) {
+            Ok(value) => {
+                if writer.work.has_cooled() {
+                    self.core.write_early(&mut writer.work);
+                }
+                Ok(value)
+            }
+            Err(error) => {
+                self.failed = !matches!(error, Error::Usage(_));
+                Err(error)
+            }
         }
-        result
     }
 
     /// The id this transaction will have when it is committed.

@@ -53,6 +53,9 @@ impl Work {
         while let Some(at) = self.image(id)?.next_child(index, is_image_byte) {
             index = at;
             let child = self.image(id)?.child(index);
+            if !self.image(child)?.is_leaf() {
+                self.ask_for_next(id, index)?;
+            }
             self.settle(base, child, fill_percent)?;
             let image = self.image(child)?;
             if image.written_home().is_some() {

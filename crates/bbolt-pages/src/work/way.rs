@@ -47,40 +47,41 @@ impl Work {
         Ok(path)
     }
 
-    /// The way to `key`, where something will be changed: its branches may be images afterwards, if it is `certain` that they will have to be.
+    /// The way to `key` from its start on, where something will be changed: its branches may be images afterwards, if it is `certain` that they will have to be.
     pub(super) fn descend_to_change(
         &mut self,
         base: &Source<'_>,
         bucket: u32,
         key: &[u8],
+        path: &mut Path,
         certain: bool,
-    ) -> Result<Path> {
-        let mut path = self.start(bucket);
+    ) -> Result<()> {
         self.ask_for_room(base, 0);
-        self.go_down(base, key, &mut path, self.open[bucket as usize].levels)?;
+        self.go_down(base, key, path, self.open[bucket as usize].levels)?;
         self.ask_for_room(base, 1);
         if certain && !is_image(path.leaf) {
             for level in 0..path.branches.len() {
                 if !is_image(path.page(level)) {
-                    self.own(base, bucket, &mut path, level, None)?;
+                    self.own(base, bucket, path, level, None)?;
                     self.ask_for_room(base, 0);
                     self.ask_for_room(base, 1);
                 }
             }
         }
         // Where it is no leaf yet, the tree is deeper than it was.
-        self.go_down(base, key, &mut path, usize::MAX)?;
+        self.go_down(base, key, path, usize::MAX)?;
         self.open[bucket as usize].levels = path.branches.len();
         if !is_image(path.leaf) {
             base.prefetch_lines(path.leaf, AT_ONCE..PAGE_LINES);
         }
         self.ask_for_room(base, 2);
-        self.place(base, key, &mut path)?;
+        self.place(base, key, path)?;
         self.ask_for_room(base, 3);
-        Ok(path)
+        Ok(())
     }
 
-    fn start(&self, bucket: u32) -> Path {
+    #[inline(always)]
+    pub(super) fn start(&self, bucket: u32) -> Path {
         Path { branches: SmallVec::new(), leaf: self.open[bucket as usize].root, index: 0, found: false }
     }
 
