@@ -61,8 +61,8 @@ const PREFIX_BYTES: usize = 8 * (NEAR_PREFIX + FAR_PREFIX);
 pub(crate) const BLOCK: usize = 16;
 /// Branches of more children get no digest.
 const MOST_CHILDREN: usize = 512;
-/// Bytes of the least element with its key, rounded: no page holds more children than its size divided by this, but for keys of a few bytes.
-const CHILD_BYTES: usize = 32;
+/// Bytes of an element with a key of eight bytes, as numbers are kept: no page holds more children than its size divided by this, but for shorter keys.
+const CHILD_BYTES: usize = 24;
 /// Places that a branch may have its digest in.
 const WAYS: u64 = 4;
 /// 2^32 divided by the golden ratio: multiples of it, cut to 32 bits, lie far from each other.

@@ -378,16 +378,21 @@ impl Image {
         self.is_leaf() && (0..self.count()).any(|index| self.word(element_at(index)) & BUCKET_FLAG != 0)
     }
 
-    /// Where to split so that the left part fills at most `threshold` bytes: bbolt's rule. The left part has 2 elements or more, the right 3 or more.
-    /// `None` if the page has fewer than 5 elements or fits.
-    pub(crate) fn split_point(&self, page_size: usize, threshold: usize) -> Option<usize> {
+    /// Where to split so that the left part fills at most `threshold` bytes: bbolt's rule. The left part has 2 elements or more, the right `least_right` or
+    /// more. `None` if the page has no more than 4 elements, or fits.
+    pub(crate) fn split_point(
+        &self,
+        page_size: usize,
+        threshold: usize,
+        least_right: usize,
+    ) -> Option<usize> {
         let count = self.count();
         if self.size() <= page_size || count <= 4 {
             return None;
         }
         let first = self.data_at(0);
         let mut index = 2;
-        while index < count - 3 {
+        while index < count - least_right {
             // Size of a page with the elements up to and including this one.
             let size = element_at(index + 1) + (self.data_at(index + 1) - first);
             if size > threshold {
@@ -599,13 +604,13 @@ mod tests {
     fn the_split_point_leaves_two_and_three() {
         let pairs: Vec<_> = (0..5_u8).map(|key| (vec![key], vec![0; 1000])).collect();
         let image = leaf_of(&pairs);
-        assert_eq!(image.split_point(1024, 100), Some(2));
-        assert_eq!(image.split_point(1024, 100_000), Some(2));
-        assert_eq!(image.split_point(100_000, 100), None);
-        assert_eq!(leaf_of(&pairs[..4]).split_point(1024, 100), None);
+        assert_eq!(image.split_point(1024, 100, 3), Some(2));
+        assert_eq!(image.split_point(1024, 100_000, 3), Some(2));
+        assert_eq!(image.split_point(100_000, 100, 3), None);
+        assert_eq!(leaf_of(&pairs[..4]).split_point(1024, 100, 3), None);
         let small: Vec<_> = (0..40_u8).map(|key| (vec![key], vec![0; 8])).collect();
         let image = leaf_of(&small);
         // 16 + 25 × index bytes: the greatest index with at most 512 is 19.
-        assert_eq!(image.split_point(1000, 512), Some(19));
+        assert_eq!(image.split_point(1000, 512, 3), Some(19));
     }
 }

@@ -7,6 +7,7 @@
 //! file; the commit lends it an allocator, and `homes.rs` gives it pages ahead. Limits: an error leaves the tree as it was or, inside a commit, fails the transaction.
 
 mod early;
+mod finger;
 mod settle;
 mod shift;
 mod way;
@@ -29,12 +30,15 @@ use crate::page::{
 use crate::source::Source;
 use crate::stats::TxStats;
 use early::Early;
+use finger::Finger;
 use way::Path;
 
 /// Ids with this bit name images; the rest of the id is the image's slot.
 const IMAGE_BIT: u64 = 1 << 63;
 /// bbolt's default: split pages half full.
 pub(crate) const DEFAULT_FILL_PERCENT: f64 = 0.5;
+/// Elements of a right part that was split off, at least: bbolt's number.
+const LEAST_RIGHT: usize = 3;
 /// What an image may not outgrow, so that every position in it can be read back.
 const MAX_IMAGE_BYTES: usize = (1 << 31) - 1;
 /// Memory of dropped images that is kept for the next ones.
@@ -74,7 +78,8 @@ struct Open {
     name: Box<[u8]>,
     root: u64,
     sequence: u64,
-    fill_percent: f64,
+    /// As the user set it.
+    fill_percent: Option<f64>,
     /// How many branches the last change came by: where the leaf will be next time, most likely.
     levels: usize,
     /// Whether the entry in the parent has to be written again.
@@ -107,6 +112,8 @@ pub(crate) struct Work {
     homes: Vec<u64>,
     /// Whether an image was made in one of them.
     at_home: bool,
+    /// Where the last key was put, as long as nothing else was changed since.
+    finger: Option<Finger>,
     /// Leaves that are written ahead of the commit.
     early: Early,
     /// Numbered images, by page id, ready to be written.
@@ -138,7 +145,7 @@ impl Work {
             name: Box::default(),
             root,
             sequence,
-            fill_percent: DEFAULT_FILL_PERCENT,
+            fill_percent: None,
             levels: usize::MAX,
             touched: false,
             gone: false,
@@ -158,6 +165,7 @@ impl Work {
         self.freed.clear();
         self.homes.clear();
         self.at_home = false;
+        self.finger = None;
         self.early.end();
         self.writes.clear();
         self.settled = 0;
@@ -361,6 +369,7 @@ impl Work {
 
     /// Makes every page of a path an image and then changes its leaf. An error leaves a tree that is equal to the one before.
     fn edit(&mut self, base: &Source<'_>, bucket: u32, path: &mut Path, splice: &Splice<'_>) -> Result<()> {
+        self.finger = None;
         let leaf_level = path.branches.len();
         for level in 0..leaf_level {
             self.own(base, bucket, path, level, None)?;
@@ -395,8 +404,15 @@ impl Work {
         flags: u32,
         value: &[u8],
     ) -> Result<()> {
+<<<<<<< HEAD
         let mut path = self.start(bucket);
         self.descend_to_change(base, bucket, key, &mut path, true)?;
+=======
+        let mut path = match self.near(bucket, key)? {
+            Some(path) => path,
+            None => self.descend_to_change(base, bucket, key, true)?,
+        };
+>>>>>>> 88866b6 (Leave full pages behind keys that arrive in order, and try the last key's leaf first)
         if path.found && (self.flags_at(base, &path)? ^ flags) & BUCKET_FLAG != 0 {
             return Err(Usage::IncompatibleValue.into());
         }
@@ -406,6 +422,7 @@ impl Work {
         if leaf.size() > self.page_size || leaf.is_full() {
             let leaf = path.leaf;
             self.relieve(base, bucket, path)?;
+<<<<<<< HEAD
             self.bring_home(base, leaf)?;
         }
         Ok(())
@@ -426,6 +443,10 @@ impl Work {
     fn ask_for_next(&self, id: u64, index: usize) -> Result<()> {
         if let Some(at) = self.image(id)?.next_child(index + 1, is_image_byte) {
             self.image(self.image(id)?.child(at))?.prefetch_elements();
+=======
+        } else {
+            self.finger = Some(Finger { bucket, path });
+>>>>>>> 88866b6 (Leave full pages behind keys that arrive in order, and try the last key's leaf first)
         }
         Ok(())
     }
@@ -453,14 +474,25 @@ impl Work {
 
     /// Splits an image as often as its size asks for; the new ones, from left to right.
     fn split(&mut self, base: &Source<'_>, id: u64, fill_percent: f64) -> Result<SmallVec<[u64; 4]>> {
-        let mut pieces = SmallVec::new();
         // bbolt clamps here, and only here.
         let threshold = (self.page_size as f64 * fill_percent.clamp(0.1, 1.0)) as usize;
+        self.split_at(base, id, threshold, LEAST_RIGHT)
+    }
+
+    /// The same with left parts of at most `threshold` bytes, and right ones of at least `least_right` elements.
+    fn split_at(
+        &mut self,
+        base: &Source<'_>,
+        id: u64,
+        threshold: usize,
+        least_right: usize,
+    ) -> Result<SmallVec<[u64; 4]>> {
+        let mut pieces = SmallVec::new();
         let mut left = id;
         loop {
             let image = self.image(left)?;
             let limit = if image.is_full() { 0 } else { self.page_size };
-            let Some(at) = image.split_point(limit, threshold) else { return Ok(pieces) };
+            let Some(at) = image.split_point(limit, threshold, least_right) else { return Ok(pieces) };
             let kind = if image.is_leaf() { PageKind::Leaf } else { PageKind::Branch };
             let mut other = Image::empty(self.memory(base), kind);
             self.image_mut(left)?.split_off(at, &mut other);
@@ -491,10 +523,16 @@ impl Work {
         Ok(root)
     }
 
+    /// Whether a page is the last below its parent, by the parent and its place there; the root is.
+    fn is_last(&self, parent: Option<(u64, usize)>) -> Result<bool> {
+        parent.map_or(Ok(true), |(parent, index)| Ok(index + 1 == self.image(parent)?.count()))
+    }
+
     /// Brings the leaf of a path, and what then overflows above it, back to about a page in size, at once: by a neighbour that has room, or by
     /// splitting.
     fn relieve(&mut self, base: &Source<'_>, bucket: u32, mut path: Path) -> Result<()> {
-        let fill_percent = self.open[bucket as usize].fill_percent;
+        let set = self.open[bucket as usize].fill_percent;
+        let fill_percent = set.unwrap_or(DEFAULT_FILL_PERCENT);
         // The page, and the element that came last.
         let (mut id, mut newest) = (path.leaf, path.index);
         loop {
@@ -502,6 +540,7 @@ impl Work {
             if image.size() <= self.page_size && !image.is_full() {
                 return Ok(());
             }
+            let (count, least_at_end) = (image.count(), if image.is_leaf() { 1 } else { 2 });
             let parent = path.branches.pop();
             // Another fill percent says how pages are to be left when they are split.
             if fill_percent == DEFAULT_FILL_PERCENT
@@ -511,7 +550,13 @@ impl Work {
                 (id, newest) = place;
                 continue;
             }
-            let pieces = self.split(base, id, fill_percent)?;
+            let pieces = match set {
+                // Nothing will come between keys that arrive in order: what they leave behind stays full.
+                None if newest + 1 == count && self.is_last(parent)? => {
+                    self.split_at(base, id, self.page_size, least_at_end)?
+                }
+                _ => self.split(base, id, fill_percent)?,
+            };
             if pieces.is_empty() {
                 return Ok(());
             }
@@ -567,11 +612,11 @@ impl Work {
     }
 
     pub(crate) fn fill_percent(&self, bucket: u32) -> f64 {
-        self.open[bucket as usize].fill_percent
+        self.open[bucket as usize].fill_percent.unwrap_or(DEFAULT_FILL_PERCENT)
     }
 
     pub(crate) fn set_fill_percent(&mut self, bucket: u32, fill_percent: f64) {
-        self.open[bucket as usize].fill_percent = fill_percent;
+        self.open[bucket as usize].fill_percent = Some(fill_percent);
     }
 
     fn push_open(&mut self, parent: u32, name: &[u8], root: u64, sequence: u64, touched: bool) -> u32 {
@@ -581,7 +626,7 @@ impl Work {
             name: name.into(),
             root,
             sequence,
-            fill_percent: DEFAULT_FILL_PERCENT,
+            fill_percent: None,
             levels: usize::MAX,
             touched,
             gone: false,
@@ -761,6 +806,7 @@ impl Work {
     /// Merges, splits, numbers: afterwards every changed page is in the list of writes and the parents know their children. Gives the page of
     /// the root bucket.
     pub(crate) fn store(&mut self, base: &Source<'_>, pages: &mut dyn Allocate) -> Result<u64> {
+        self.finger = None;
         let mut order: Vec<(u32, u32)> = (1..self.open.len() as u32)
             .filter(|&index| !self.open[index as usize].gone)
             .map(|index| (self.depth_of(index), index))

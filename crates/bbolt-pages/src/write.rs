@@ -384,12 +384,13 @@ impl<'a, 'db> BucketMut<'a, 'db> {
         Ok(next)
     }
 
-    /// How full pages are left when they are split: 0.5 at first; 1.0 for keys that arrive in order. Good for this transaction.
+    /// How full pages are left when they are split: 0.5 at first, though overfull pages are shared with a neighbour before, and keys that arrive in order leave
+    /// full ones. Good for this transaction.
     pub fn fill_percent(&self) -> f64 {
         self.tx.work().fill_percent(self.index)
     }
 
-    /// Sets [`BucketMut::fill_percent`]. Splitting clamps it to 0.1 … 1.0, as bbolt does.
+    /// Sets [`BucketMut::fill_percent`], which is then kept to: 1.0 for keys that arrive in order, 0.5 and less where others will come between them later. Splitting clamps it to 0.1 … 1.0, as bbolt does.
     pub fn set_fill_percent(&mut self, fill_percent: f64) {
         let index = self.index;
         if let Some(writer) = &mut self.tx.writer {

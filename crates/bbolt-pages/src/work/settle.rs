@@ -16,7 +16,7 @@ impl Work {
     /// Settles a bucket's tree, root included.
     pub(super) fn settle_root(&mut self, base: &Source<'_>, bucket: u32) -> Result<()> {
         let open = &self.open[bucket as usize];
-        let (mut root, fill_percent) = (open.root, open.fill_percent);
+        let (mut root, fill_percent) = (open.root, open.fill_percent.unwrap_or(super::DEFAULT_FILL_PERCENT));
         if !is_image(root) {
             return Ok(());
         }

@@ -6,14 +6,16 @@ use bbolt_pages::{CheckOptions, Options, RawFile, Tree, check};
 use crate::crash::Random;
 
 /// Puts `keys` in this order, 300 a transaction, with values of 20 to 59 bytes; how full the leaves are then, in percent.
-fn filled(keys: &[u64], fill_percent: f64) -> u64 {
+fn filled(keys: &[u64], fill_percent: Option<f64>) -> u64 {
     let memory = MemoryStorage::default();
     let db = Options::new().page_size(1024).open_storage(memory.clone()).expect("a database");
     let value = |key: u64| vec![key as u8; 20 + (key % 40) as usize];
     for keys in keys.chunks(300) {
         let mut tx = db.begin_write().expect("a writer");
         let mut bucket = tx.create_bucket_if_not_exists(b"b").expect("a bucket");
-        bucket.set_fill_percent(fill_percent);
+        if let Some(fill_percent) = fill_percent {
+            bucket.set_fill_percent(fill_percent);
+        }
         for &key in keys {
             bucket.put(&key.to_be_bytes(), &value(key)).expect("a put");
             assert_eq!(bucket.get(&key.to_be_bytes()), Some(&*value(key)));
@@ -48,25 +50,32 @@ fn keys_in_random_order_leave_leaves_four_fifths_full() {
     for index in (1..keys.len()).rev() {
         keys.swap(index, random.below(index as u64 + 1) as usize);
     }
-    let full = filled(&keys, 0.5);
+    let full = filled(&keys, None);
     assert!(full >= 78, "{full}: splitting alone leaves 69");
 }
 
 #[test]
-fn keys_in_order_are_split_as_the_fill_percent_says() {
+fn keys_in_order_are_split_as_a_fill_percent_says() {
     let keys: Vec<u64> = (0..KEYS).collect();
-    let (half, whole) = (filled(&keys, 0.5), filled(&keys, 1.0));
+    let (half, whole) = (filled(&keys, Some(0.5)), filled(&keys, Some(1.0)));
     assert!((42..=55).contains(&half), "{half}");
     assert!(whole >= 80, "{whole}: three elements at least go to the right");
 }
 
 #[test]
+fn keys_in_order_leave_full_leaves_where_no_fill_percent_was_set() {
+    let keys: Vec<u64> = (0..KEYS).collect();
+    let full = filled(&keys, None);
+    assert!(full >= 93, "{full}: one element goes to the right");
+}
+
+#[test]
 fn runs_in_the_middle_and_keys_in_falling_order_fill_their_leaves_too() {
     let falling: Vec<u64> = (0..KEYS).rev().collect();
-    let full = filled(&falling, 0.5);
+    let full = filled(&falling, None);
     assert!(full >= 60, "{full}");
     // Eight runs that grow by turns, as keys with a prefix do.
     let runs: Vec<u64> = (0..KEYS).map(|key| (key % 8) * KEYS + key / 8).collect();
-    let full = filled(&runs, 0.5);
+    let full = filled(&runs, None);
     assert!(full >= 50, "{full}");
 }
