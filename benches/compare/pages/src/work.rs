@@ -14,8 +14,8 @@ pub const BATCH: usize = 1_000;
 pub const TOGETHER: usize = 16;
 /// Entries a range workload reads from each start.
 pub const RANGE_LENGTH: usize = 100;
-/// Commits of one key in a round of `durable` and `durable-new`, at most, and one for every hundred keys of smaller databases. Disks that flush fast
-/// for some thousand writes and then no more are why rounds are short; ask for many rounds instead.
+/// Commits of one key in a round of `durable` and `durable-new`, at most, and one for every hundred keys of smaller databases. Short rounds
+/// let the engines take turns often; ask for many.
 pub const DURABLE_COMMITS: u64 = 500;
 /// Commits of one key in `bigfree`.
 pub const BIGFREE_COMMITS: u64 = 2_000;
