@@ -113,7 +113,7 @@ pub(crate) struct Work {
     /// Whether an image was made in one of them.
     at_home: bool,
     /// Where the last key was put, as long as nothing else was changed since.
-    finger: Option<Finger>,
+    finger: Finger,
     /// Leaves that are written ahead of the commit.
     early: Early,
     /// Numbered images, by page id, ready to be written.
@@ -165,7 +165,7 @@ impl Work {
         self.freed.clear();
         self.homes.clear();
         self.at_home = false;
-        self.finger = None;
+        self.finger.lift();
         self.early.end();
         self.writes.clear();
         self.settled = 0;
@@ -369,7 +369,7 @@ impl Work {
 
     /// Makes every page of a path an image and then changes its leaf. An error leaves a tree that is equal to the one before.
     fn edit(&mut self, base: &Source<'_>, bucket: u32, path: &mut Path, splice: &Splice<'_>) -> Result<()> {
-        self.finger = None;
+        self.finger.lift();
         let leaf_level = path.branches.len();
         for level in 0..leaf_level {
             self.own(base, bucket, path, level, None)?;
@@ -404,26 +404,34 @@ impl Work {
         flags: u32,
         value: &[u8],
     ) -> Result<()> {
-<<<<<<< HEAD
+        if let Some(mut path) = self.near(bucket, key)? {
+            return self.put_at(base, bucket, (key, flags, value), &mut path);
+        }
         let mut path = self.start(bucket);
         self.descend_to_change(base, bucket, key, &mut path, true)?;
-=======
-        let mut path = match self.near(bucket, key)? {
-            Some(path) => path,
-            None => self.descend_to_change(base, bucket, key, true)?,
-        };
->>>>>>> 88866b6 (Leave full pages behind keys that arrive in order, and try the last key's leaf first)
-        if path.found && (self.flags_at(base, &path)? ^ flags) & BUCKET_FLAG != 0 {
+        self.put_at(base, bucket, (key, flags, value), &mut path)
+    }
+
+    /// The same at the end of a path.
+    fn put_at(
+        &mut self,
+        base: &Source<'_>,
+        bucket: u32,
+        (key, flags, value): (&[u8], u32, &[u8]),
+        path: &mut Path,
+    ) -> Result<()> {
+        if path.found && (self.flags_at(base, path)? ^ flags) & BUCKET_FLAG != 0 {
             return Err(Usage::IncompatibleValue.into());
         }
         let splice = Splice { index: path.index, removed: path.found, added: Some((key, flags, value)) };
-        self.edit(base, bucket, &mut path, &splice)?;
+        self.edit(base, bucket, path, &splice)?;
         let leaf = self.image(path.leaf)?;
         if leaf.size() > self.page_size || leaf.is_full() {
             let leaf = path.leaf;
-            self.relieve(base, bucket, path)?;
-<<<<<<< HEAD
+            self.relieve(base, bucket, std::mem::take(path))?;
             self.bring_home(base, leaf)?;
+        } else {
+            self.point(bucket, path);
         }
         Ok(())
     }
@@ -443,10 +451,6 @@ impl Work {
     fn ask_for_next(&self, id: u64, index: usize) -> Result<()> {
         if let Some(at) = self.image(id)?.next_child(index + 1, is_image_byte) {
             self.image(self.image(id)?.child(at))?.prefetch_elements();
-=======
-        } else {
-            self.finger = Some(Finger { bucket, path });
->>>>>>> 88866b6 (Leave full pages behind keys that arrive in order, and try the last key's leaf first)
         }
         Ok(())
     }
@@ -806,7 +810,7 @@ impl Work {
     /// Merges, splits, numbers: afterwards every changed page is in the list of writes and the parents know their children. Gives the page of
     /// the root bucket.
     pub(crate) fn store(&mut self, base: &Source<'_>, pages: &mut dyn Allocate) -> Result<u64> {
-        self.finger = None;
+        self.finger.lift();
         let mut order: Vec<(u32, u32)> = (1..self.open.len() as u32)
             .filter(|&index| !self.open[index as usize].gone)
             .map(|index| (self.depth_of(index), index))

@@ -17,7 +17,7 @@ use crate::source::{PAGE_LINES, Source};
 const AT_ONCE: u64 = 12;
 
 /// The way to a key: branch pages with the child taken, the leaf, and the place in it.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Path {
     pub(super) branches: SmallVec<[(u64, usize); 8]>,
     pub(super) leaf: u64,
