@@ -43,7 +43,7 @@ const prefixHead = "tenant-00/object/by-name/"
 func (w *work) key(id uint64, room []byte) []byte {
 	random := mix(id)
 	switch w.shape {
-	case "random":
+	case "random", "halved":
 		binary.LittleEndian.PutUint64(room, random)
 		binary.LittleEndian.PutUint64(room[8:], mix(random))
 		return room[:16]
@@ -242,6 +242,11 @@ func run(e engine, w *work, name string) (took time.Duration, operations uint64,
 	switch name {
 	case "load":
 		timed(n, func() { e.put(w, n, inOrder, 0, batchSize) })
+		if w.shape == "halved" {
+			behind := func(i uint64) uint64 { return 2*n + i }
+			e.put(w, n, behind, 0, batchSize)
+			e.del(w, n, behind, batchSize)
+		}
 		s = e.scan(1)
 	case "get", "many":
 		timed(2*n, func() { s = e.get(w, 2*n, random(1)) })

@@ -16,7 +16,7 @@ use std::process::{Command, ExitCode};
 use work::{Shape, Sum, Work, Workload};
 
 const HELP: &str = "\
-compare [--keys N] [--rounds R] [--shape random|prefix|sizes|sequence] [--value BYTES]
+compare [--keys N] [--rounds R] [--shape random|prefix|sizes|sequence|halved] [--value BYTES]
         [--only WORKLOAD,...] [--engines ENGINE,...] [--dir DIRECTORY] [--base ENGINE]
 
   --keys     keys in the database (1000000); 100000 gives a table in a minute or two

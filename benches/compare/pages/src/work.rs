@@ -39,8 +39,10 @@ pub enum Shape {
     Prefix,
     /// 8 to 200 random bytes.
     Sizes,
-    /// 8 bytes, big-endian, ascending: the leaves are left half full behind the writer.
+    /// 8 bytes, big-endian, ascending: full leaves behind the writer, half-full ones with bbolt.
     Sequence,
+    /// 16 random bytes; and as many keys again, untimed, that are put after the load and deleted: pages are half full.
+    Halved,
 }
 
 impl Shape {
@@ -51,6 +53,7 @@ impl Shape {
             "prefix" => Self::Prefix,
             "sizes" => Self::Sizes,
             "sequence" => Self::Sequence,
+            "halved" => Self::Halved,
             _ => return None,
         })
     }
@@ -59,7 +62,7 @@ impl Shape {
     pub fn key(self, id: u64, room: &mut [u8; KEY_MAX]) -> &[u8] {
         let random = mix(id);
         let length = match self {
-            Self::Random => {
+            Self::Random | Self::Halved => {
                 room[..8].copy_from_slice(&random.to_le_bytes());
                 room[8..16].copy_from_slice(&mix(random).to_le_bytes());
                 16
@@ -275,6 +278,11 @@ pub fn run<E: Engine>(path: &Path, workload: Workload, work: &Work) -> Measured 
                 engine.put(work, 0..n, 0, BATCH);
                 Sum::default()
             });
+            if work.shape == Shape::Halved {
+                // Numbers that no workload asks for.
+                engine.put(work, 2 * n..3 * n, 0, BATCH);
+                engine.delete(work, 2 * n..3 * n, BATCH);
+            }
             measured.sum = engine.scan(1);
             measured
         }
