@@ -390,7 +390,8 @@ impl<'a, 'db> BucketMut<'a, 'db> {
         self.tx.work().fill_percent(self.index)
     }
 
-    /// Sets [`BucketMut::fill_percent`], which is then kept to: 1.0 for keys that arrive in order, 0.5 and less where others will come between them later. Splitting clamps it to 0.1 … 1.0, as bbolt does.
+    /// Sets [`BucketMut::fill_percent`]: from then on every overfull page is split, its left part filled so far: 1.0 for keys that arrive in order, 0.5 and less
+    /// where others will come between them. Splitting clamps it to 0.1 … 1.0, as bbolt does.
     pub fn set_fill_percent(&mut self, fill_percent: f64) {
         let index = self.index;
         if let Some(writer) = &mut self.tx.writer {

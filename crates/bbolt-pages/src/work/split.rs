@@ -81,8 +81,7 @@ impl Work {
     /// Brings the leaf of a path, and what then overflows above it, back to about a page in size, at once: by a neighbour that has room, or by
     /// splitting.
     pub(super) fn relieve(&mut self, base: &Source<'_>, bucket: u32, mut path: Path) -> Result<()> {
-        let set = self.open[bucket as usize].fill_percent;
-        let fill_percent = set.unwrap_or(DEFAULT_FILL_PERCENT);
+        let fill_percent = self.open[bucket as usize].fill_percent;
         // The page, and the element that came last.
         let (mut id, mut newest) = (path.leaf, path.index);
         loop {
@@ -90,22 +89,20 @@ impl Work {
             if image.size() <= self.page_size && !image.is_full() {
                 return Ok(());
             }
-            let (count, least_at_end) = (image.count(), if image.is_leaf() { 1 } else { 2 });
+            let (last, least_at_end) = (newest + 1 == image.count(), if image.is_leaf() { 1 } else { 2 });
             let parent = path.branches.pop();
-            // Another fill percent says how pages are to be left when they are split.
-            if fill_percent == DEFAULT_FILL_PERCENT
-                && let Some(place) = parent
-                && self.shift(base, place, id, newest)?
-            {
-                (id, newest) = place;
-                continue;
-            }
-            let pieces = match set {
+            let pieces = match (fill_percent, parent) {
+                // It was said how pages are to be left when they are split.
+                (Some(fill_percent), _) => self.split(base, id, fill_percent)?,
+                (None, Some(place)) if self.shift(base, place, id, newest)? => {
+                    (id, newest) = place;
+                    continue;
+                }
                 // Nothing will come between keys that arrive in order: what they leave behind stays full.
-                None if newest + 1 == count && self.is_last(parent)? => {
+                (None, _) if last && self.is_last(parent)? => {
                     self.split_at(base, id, self.page_size, least_at_end)?
                 }
-                _ => self.split(base, id, fill_percent)?,
+                (None, _) => self.split(base, id, DEFAULT_FILL_PERCENT)?,
             };
             if pieces.is_empty() {
                 return Ok(());
