@@ -321,6 +321,7 @@ impl Work {
     }
 
     fn drop_image(&mut self, id: u64) {
+        self.finger.lift();
         if let Some(image) = self.images.get_mut(slot_of(id)).and_then(Option::take) {
             self.keep(image);
             self.vacant.push(slot_of(id) as u32);

@@ -1,7 +1,8 @@
 //! Where the last key was put: keys that arrive in order, or in runs, find their leaf without a descent.
 //!
 //! Owns [`Finger`], the path to that leaf, and the proof that another key belongs there, too: it lies between the leaf's first and last key, or
-//! behind the last one and before the next separator. Never outlives a change other than the one that made it.
+//! behind the last one and before the next separator. Never outlives a change other than the one that made it: `edit`, `settle_root` and `drop_image`,
+//! one of which is part of every other change, lift it.
 //! Limits: one finger for all buckets, kept from the second key in a row on that goes to the same leaf, so that keys in random order do without; a key
 //! before the leaf's first one is looked for from the root.
 
@@ -37,10 +38,12 @@ impl Work {
     }
 
     fn near_finger(&mut self, bucket: u32, key: &[u8]) -> Result<Option<Path>> {
-        let Some(mut path) = self.finger.path.take() else { return Ok(None) };
+        let Some(mut path) = self.finger.path.take().filter(|_| self.finger.bucket == bucket) else {
+            return Ok(None);
+        };
         let leaf = self.image(path.leaf)?;
         let count = leaf.count();
-        if self.finger.bucket != bucket || leaf.written_home().is_some() || count == 0 || key < leaf.key(0) {
+        if leaf.written_home().is_some() || count == 0 || key < leaf.key(0) {
             return Ok(None);
         }
         if key > leaf.key(count - 1) {

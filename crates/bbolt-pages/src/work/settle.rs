@@ -15,6 +15,7 @@ use crate::source::Source;
 impl Work {
     /// Settles a bucket's tree, root included.
     pub(super) fn settle_root(&mut self, base: &Source<'_>, bucket: u32) -> Result<()> {
+        self.finger.lift();
         let open = &self.open[bucket as usize];
         let (mut root, fill_percent) = (open.root, open.fill_percent.unwrap_or(super::DEFAULT_FILL_PERCENT));
         if !is_image(root) {

@@ -79,3 +79,50 @@ fn runs_in_the_middle_and_keys_in_falling_order_fill_their_leaves_too() {
     let full = filled(&runs, None);
     assert!(full >= 50, "{full}");
 }
+
+/// The commit puts the entries of changed buckets into their parent's leaf, one after the other, and then merges that leaf with its neighbour. What it
+/// remembers of the way to the leaf must be gone when it goes on with the buckets above.
+#[test]
+fn buckets_beside_each_other_are_stored_while_their_parent_shrinks() {
+    let memory = MemoryStorage::default();
+    let db = Options::new().page_size(1024).open_storage(memory.clone()).expect("a database");
+    let keys = if cfg!(miri) { 60 } else { 400_u32 };
+    for kept in 0..6 {
+        db.update(|tx| {
+            let mut parent = tx.create_bucket_if_not_exists(b"parent")?;
+            (0..keys).try_for_each(|key| parent.put(&key.to_be_bytes(), &[7; 50]))?;
+            for name in 0..4 {
+                let key = (keys / 2 + name).to_be_bytes();
+                let mut child = parent.create_bucket_if_not_exists(&[&key[..], b"child"].concat())?;
+                (0..40_u32).try_for_each(|key| child.put(&key.to_be_bytes(), &[name as u8; 30]))?;
+            }
+            Ok::<_, bbolt_pages::Error>(())
+        })
+        .expect("a commit");
+        db.update(|tx| {
+            let mut parent = tx.bucket_mut(b"parent")?;
+            (0..keys).filter(|key| key % 40 >= kept).try_for_each(|key| parent.delete(&key.to_be_bytes()))?;
+            for name in 0..4 {
+                let key = (keys / 2 + name).to_be_bytes();
+                parent.bucket_mut(&[&key[..], b"child"].concat())?.put(b"more", b"of it")?;
+            }
+            Ok::<_, bbolt_pages::Error>(())
+        })
+        .expect("a commit that merges what it has just been at");
+        let tx = db.begin_read().expect("a reader");
+        let parent = tx.require(b"parent").expect("a bucket");
+        let left = (0..keys).filter(|key| key % 40 < kept).count();
+        assert_eq!(parent.iter().expect("an iterator").count(), left + 4);
+        for name in 0..4 {
+            let key = (keys / 2 + name).to_be_bytes();
+            let child = parent.require(&[&key[..], b"child"].concat()).expect("a bucket");
+            assert_eq!(child.iter().expect("an iterator").count(), 41);
+            assert_eq!(child.get(b"more"), Some(&b"of it"[..]));
+        }
+        drop(tx);
+        let bytes = memory.to_vec();
+        let report =
+            check(&RawFile::new(&bytes).expect("a file"), &CheckOptions::default()).expect("a check");
+        assert!(report.findings.is_empty(), "{report:?}");
+    }
+}
