@@ -83,12 +83,8 @@ impl Homes {
                 continue;
             }
             let needed = (self.high_water + 1) * db.page_size;
-            if !self.lengthens {
-                self.exhausted = true;
-                break;
-            }
-            if needed > db.maps.get(map).readable().min(*file_bytes) && !db.lengthen(map, needed, file_bytes)
-            {
+            let there = db.maps.get(map).readable().min(*file_bytes);
+            if !self.lengthens || (needed > there && !db.lengthen(map, needed, file_bytes)) {
                 self.exhausted = true;
                 break;
             }

@@ -117,11 +117,16 @@ impl<'a> Source<'a> {
     #[inline]
     pub(crate) fn prefetch_room(&self, id: u64) {
         if let Backing::Mapped(map) = self.backing {
-            map.prefetch(
-                id.saturating_mul(self.page_size),
-                (self.page_size / LINE_BYTES as u64).min(ROOM_LINES),
-            );
+            self.prefetch_given(map, id, 0..ROOM_LINES);
         }
+    }
+
+    /// Lines of a page that may lie behind the high-water mark, as far as it has them.
+    #[inline]
+    fn prefetch_given(&self, map: &Mapping, id: u64, lines: Range<u64>) {
+        let end = lines.end.min(self.page_size / LINE_BYTES as u64);
+        let at = id.saturating_mul(self.page_size).saturating_add(LINE_BYTES as u64 * lines.start);
+        map.prefetch(at, end.saturating_sub(lines.start));
     }
 
     /// Asks the processor for the first lines of page `id`: its header and elements then arrive together, and not one after the other.
@@ -143,9 +148,7 @@ impl<'a> Source<'a> {
         if let Backing::Mapped(map) = self.backing
             && map.is_writable()
         {
-            let end = lines.end.min(self.page_size / LINE_BYTES as u64);
-            let at = id.saturating_mul(self.page_size).saturating_add(LINE_BYTES as u64 * lines.start);
-            map.prefetch(at, end.saturating_sub(lines.start));
+            self.prefetch_given(map, id, lines);
         }
     }
 

@@ -349,21 +349,33 @@ impl Work {
         if is_image(id) {
             return Ok(false);
         }
-        let (new, spliced) = self.copy_in(base, id, splice)?;
-        match level.checked_sub(1) {
-            None => self.open[bucket as usize].root = new,
-            Some(above) => {
-                let (parent, index) = path.branches[above];
-                let image = self.image(new)?;
-                let differs = image.count() == 0 || image.key(0) != self.image(parent)?.key(index);
-                self.image_mut(new)?.head_changed = differs;
-                self.image_mut(parent)?.set_child(index, new);
+        let (new, spliced) = match level.checked_sub(1) {
+            None => {
+                let copied = self.copy_in(base, id, splice)?;
+                self.open[bucket as usize].root = copied.0;
+                copied
             }
-        }
+            Some(above) => self.own_child(base, path.branches[above], splice)?,
+        };
         path.set_page(level, new);
         // Whatever comes of the change: the bucket has another root.
         self.open[bucket as usize].touched = true;
         Ok(spliced)
+    }
+
+    /// Makes child `index` of the image `parent`, a page of the file, an image, as [`Work::copy_in`] does.
+    fn own_child(
+        &mut self,
+        base: &Source<'_>,
+        (parent, index): (u64, usize),
+        splice: Option<&Splice<'_>>,
+    ) -> Result<(u64, bool)> {
+        let (new, spliced) = self.copy_in(base, self.image(parent)?.child(index), splice)?;
+        let image = self.image(new)?;
+        let differs = image.count() == 0 || image.key(0) != self.image(parent)?.key(index);
+        self.image_mut(new)?.head_changed = differs;
+        self.image_mut(parent)?.set_child(index, new);
+        Ok((new, spliced))
     }
 
     /// Makes every page of a path an image and then changes its leaf. An error leaves a tree that is equal to the one before.

@@ -85,14 +85,13 @@ impl Work {
             && let Some(slot) = self.early.leaves.pop_front()
         {
             // What the system stores into comes meanwhile: its copy would wait for each line of it.
-            if let Some(&next) = self.early.leaves.front()
-                && let Some(Some(image)) = self.images.get(next as usize)
-                && let Some(home) = image.may_be_written(page_size)
-            {
+            let home_of = |image: &Image| image.may_be_written(page_size);
+            let next = self.early.leaves.front().and_then(|&next| self.images.get(next as usize)?.as_ref());
+            if let Some(home) = next.and_then(home_of) {
                 base.prefetch_room(home);
             }
             let Some(Some(image)) = self.images.get_mut(slot as usize) else { continue };
-            let Some(home) = image.may_be_written(page_size) else { continue };
+            let Some(home) = home_of(image) else { continue };
             if write(home, image.sealed(home, 0, page_size)).is_err() {
                 self.early.stop();
                 return;

@@ -16,8 +16,7 @@ impl Work {
     /// Settles a bucket's tree, root included.
     pub(super) fn settle_root(&mut self, base: &Source<'_>, bucket: u32) -> Result<()> {
         self.finger.lift();
-        let open = &self.open[bucket as usize];
-        let (mut root, fill_percent) = (open.root, open.fill_percent.unwrap_or(super::DEFAULT_FILL_PERCENT));
+        let (mut root, fill_percent) = (self.open[bucket as usize].root, self.fill_percent(bucket));
         if !is_image(root) {
             return Ok(());
         }

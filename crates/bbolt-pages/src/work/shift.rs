@@ -72,11 +72,7 @@ impl Work {
         }
         let mut neighbour = self.image(parent)?.child(at);
         if !is_image(neighbour) {
-            neighbour = self.copy_in(base, neighbour, None)?.0;
-            let copy = self.image(neighbour)?;
-            let differs = copy.count() == 0 || copy.key(0) != self.image(parent)?.key(at);
-            self.image_mut(neighbour)?.head_changed = differs;
-            self.image_mut(parent)?.set_child(at, neighbour);
+            neighbour = self.own_child(base, (parent, at), None)?.0;
         }
         self.recall(base, neighbour)?;
         let memory = self.heap();
